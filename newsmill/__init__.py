@@ -1,0 +1,1 @@
+"""How it runs: engines, settings, metrics, commands."""

@@ -1,0 +1,1 @@
+"""One contract, three ways to run it."""

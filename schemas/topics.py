@@ -1,0 +1,75 @@
+"""The topics: what each one carries, how it is keyed, split and kept. The one place where that is declared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from schemas.messages import (
+    Article,
+    ClassifiedArticle,
+    DedupLogEntry,
+    Duplicate,
+    RawDocument,
+    TaggedArticle,
+    UniqueArticle,
+)
+
+RAW: Final = "news.raw"
+ARTICLES: Final = "news.articles"
+UNIQUE: Final = "news.unique"
+DUPLICATES: Final = "news.duplicates"
+TAGGED: Final = "news.tagged"
+CLASSIFIED: Final = "news.classified"
+DEAD_LETTERS: Final = "news.dead-letters"
+DEDUP_LOG: Final = "news.dedup-log"
+
+DEDUP_WINDOW: Final = timedelta(days=7)
+"""Default event-time window in which copies are found."""
+
+RAW_RETENTION: Final = timedelta(days=7)
+
+OUTAGE_ALLOWANCE: Final = timedelta(days=2)
+"""How long the pipeline may stand still before a log loses what a restart needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One Kafka topic. `partitions` is the default at creation; `key` says in words what its records are keyed by.
+
+    All topics delete by time (`cleanup.policy=delete`) and stamp records on arrival (`LogAppendTime`): an article of
+    last year keeps its own dates in its value and is not deleted before it is read.
+    """
+
+    name: str
+    message: type[msgspec.Struct] | None
+    key: str
+    partitions: int
+    retention: timedelta
+    purpose: str
+
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    Topic(RAW, RawDocument, "source", 4, RAW_RETENTION, "documents as scrapers deliver them"),
+    # One partition: copies must meet, and one process handles far more articles than the world writes.
+    Topic(ARTICLES, Article, "article id", 1, timedelta(days=3), "clean articles"),
+    Topic(UNIQUE, UniqueArticle, "article id", 4, timedelta(days=3), "new articles and revisions"),
+    Topic(DUPLICATES, Duplicate, "article id", 1, timedelta(days=30), "which copy of what, why, how similar"),
+    Topic(TAGGED, TaggedArticle, "article id", 4, timedelta(days=3), "articles with entities"),
+    Topic(CLASSIFIED, ClassifiedArticle, "article id", 4, timedelta(days=30), "articles with entities and subjects"),
+    Topic(DEAD_LETTERS, None, "as the refused record", 1, timedelta(days=30), "refused records, as they were"),
+    # Never compacted: the state at any earlier point is the fold of the log up to there.
+    Topic(
+        DEDUP_LOG,
+        DedupLogEntry,
+        "article id",
+        1,
+        RAW_RETENTION + DEDUP_WINDOW + OUTAGE_ALLOWANCE,
+        "decisions of dedup, from which its state is rebuilt",
+    ),
+)
+
+BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}

@@ -1,0 +1,1 @@
+"""Which article is new, which a copy, a revision or a recrawl."""

@@ -1,0 +1,1 @@
+"""People, organisations and places: mentions, resolved within the article."""

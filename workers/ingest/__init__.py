@@ -1,0 +1,1 @@
+"""From whatever a scraper sends to one clean article."""

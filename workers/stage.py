@@ -1,0 +1,152 @@
+"""The stage contract: what an engine may ask of a stage, and what a stage may assume of an engine.
+
+A stage turns each input record into exactly one outcome: messages for its sink topics, or a rejection with a reason.
+It does no I/O and reads no clock and no environment, so the same records always give the same bytes. Engines own
+everything else: transport, time, retries, dead letters, metrics, processes.
+
+The life of a batch, in every engine:
+
+    outcomes = stage.process(batch)      # state changes are staged
+    ... the engine makes outputs, log records and input positions durable ...
+    stage.commit()                       # now they are part of the state; or
+    stage.rollback()                     # as if the batch had never been seen
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.headers import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An input record, as an engine hands it to a stage.
+
+    `timestamp_ms` is the broker's append time (milliseconds since the Unix epoch). `prepared` is what the stage's
+    `prepare` returned for this record, where the engine has already called it.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int = 0
+    prepared: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An output for a sink topic. The engine adds the headers that are passed on from the input."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """The record is done. `kind` names what happened for the metrics (a fixed, small set a stage: `article`,
+    `unique`, `near_copy`, ...). `log` is the value of the record for the stage's log, where it has state."""
+
+    kind: str
+    messages: tuple[Message, ...]
+    log: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The record can't be processed: it goes to news.dead-letters as it came, with this reason code and detail.
+
+    `reason` is one of the stage's declared `reasons`; `detail` is for a person to read.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+Outcome = Emit | Reject
+
+
+class Stage(ABC):
+    """A stage without state. Subclasses set the class attributes and implement `process`."""
+
+    name: str
+    source: str
+    """Topic that it reads."""
+    sinks: tuple[str, ...]
+    """Topics that it writes, dead letters and its log aside."""
+    kinds: tuple[str, ...]
+    """Every `Emit.kind` that it can return."""
+    reasons: tuple[str, ...]
+    """Every `Reject.reason` that it can return."""
+    version: str
+    """Declared version, plus a hash of weights and data where it has any. It changes when output changes."""
+
+    def prepare(self, record: Record) -> Any:
+        """Return work that needs this record alone (parsing HTML, say). Pure, so an engine may run it elsewhere;
+        the result must be picklable between processes of the same program. Default: nothing to prepare."""
+        return None
+
+    @abstractmethod
+    def process(self, batch: Sequence[Record]) -> Sequence[Outcome]:
+        """Return one outcome for each record of `batch`, in order.
+
+        A bad record is rejected alone. An exception means a bug: the engine bisects the batch to find the record.
+        Outcomes must not depend on how records are cut into batches.
+        """
+
+
+class StatefulStage(Stage):
+    """A stage whose state is a function of its log topic, one state for each partition of its source.
+
+    Rules that engines rely on:
+
+    - `process` only stages changes. After `rollback` the state is what it was before the batch.
+    - A record at or below the last logged offset of its partition gets its logged decision again and logs nothing.
+    - A record with a `replay` header reads state and never changes it; it logs nothing.
+    - `restore` may be called many times in a row, with log records in order; the state is their fold.
+    """
+
+    log_topic: str
+
+    @abstractmethod
+    def commit(self) -> None:
+        """The last processed batch is durable: make its staged changes part of the state."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """The last processed batch is not durable: forget its staged changes."""
+
+    @abstractmethod
+    def restore(self, partition: int, log: Iterable[Record]) -> None:
+        """Fold records of the log topic into the state of `partition`.
+
+        Raises StateVersionError when an entry was written in a form that this version can't fold.
+        """
+
+    @abstractmethod
+    def forget(self, partition: int) -> None:
+        """The partition has moved to another worker: drop its state."""
+
+    @abstractmethod
+    def snapshot(self, partition: int) -> bytes:
+        """Return the state of `partition` in a form that `load_snapshot` of the same version takes. No pickle."""
+
+    @abstractmethod
+    def load_snapshot(self, partition: int, data: bytes) -> None:
+        """Replace the state of `partition`. Raises StateVersionError (state unchanged) when `data` is of another
+        version or damaged; the caller then folds the whole log."""
+
+    @abstractmethod
+    def state_size(self) -> tuple[int, int]:
+        """Return (entries, bytes) held in memory over all partitions, for the metrics."""
+
+
+class StateVersionError(Exception):
+    """A log entry or snapshot is of a version that can't be folded. The text names the versions."""
