@@ -52,11 +52,13 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class Emit:
     """The record is done. `kind` names what happened for the metrics (a fixed, small set a stage: `article`,
-    `unique`, `near_copy`, ...). `log` is the value of the record for the stage's log, where it has state."""
+    `unique`, `near_copy`, ...). `log` is the record for the stage's log, where it has state. `notes` are things worth
+    counting beside (from the stage's `notes`)."""
 
     kind: str
     messages: tuple[Message, ...]
     log: Message | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Stage(ABC):
     """Every `Emit.kind` that it can return."""
     reasons: tuple[str, ...]
     """Every `Reject.reason` that it can return."""
+    notes: tuple[str, ...] = ()
+    """Every note that its `Emit.notes` can hold."""
     version: str
     """Declared version, plus a hash of weights and data where it has any. It changes when output changes."""
 

@@ -1,0 +1,73 @@
+"""Settings to Kafka client options. Every client of newsmill is made from these, so that TLS, SASL, size limits and
+isolation are the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from newsmill.settings import Settings
+from schemas.limits import HEADER_ROOM_BYTES, MAX_RECORD_BYTES
+
+MAX_MESSAGE_BYTES = MAX_RECORD_BYTES + HEADER_ROOM_BYTES
+"""Limit of the broker (`message.max.bytes`), of producers and of fetches, bytes."""
+
+
+def physical(settings: Settings, topic: str) -> str:
+    """Return the name of `topic` on the cluster (with the namespace in front)."""
+    return settings.namespace + topic
+
+
+def logical(settings: Settings, topic: str) -> str:
+    """Return the name of `topic` without the namespace."""
+    return topic.removeprefix(settings.namespace)
+
+
+def group(settings: Settings, stage: str) -> str:
+    """Return the consumer group of the workers of `stage`."""
+    return f"{settings.namespace}newsmill.{stage}"
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """Return the options that each kafka-python client takes: where the brokers are and how to talk to them."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": [part.strip() for part in settings.bootstrap.split(",") if part.strip()],
+        "security_protocol": settings.security_protocol,
+        "reconnect_backoff_max_ms": 2_000,
+    }
+    for option, value in {
+        "ssl_cafile": settings.ssl_cafile,
+        "ssl_certfile": settings.ssl_certfile,
+        "ssl_keyfile": settings.ssl_keyfile,
+        "ssl_password": settings.ssl_password,
+        "sasl_mechanism": settings.sasl_mechanism,
+        "sasl_plain_username": settings.sasl_username,
+        "sasl_plain_password": settings.sasl_password,
+    }.items():
+        if value:
+            options[option] = value
+    return options
+
+
+def consumer(settings: Settings) -> dict[str, Any]:
+    """Return options of a KafkaConsumer: it never sees an aborted record, and never commits by itself."""
+    return connection(settings) | {
+        "isolation_level": "read_committed",
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "allow_auto_create_topics": False,
+        "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
+        "fetch_max_bytes": 4 * MAX_MESSAGE_BYTES,
+        "metrics_enabled": False,
+    }
+
+
+def producer(settings: Settings) -> dict[str, Any]:
+    """Return options of a KafkaProducer: idempotent, all replicas, in large batches that `flush` sends."""
+    return connection(settings) | {
+        "acks": "all",
+        "compression_type": None if settings.compression == "none" else settings.compression,
+        "max_request_size": MAX_MESSAGE_BYTES,
+        "batch_size": 1024 * 1024,
+        "allow_auto_create_topics": False,
+        "metrics_enabled": False,
+    }

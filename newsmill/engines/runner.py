@@ -1,0 +1,297 @@
+"""What all engines do with a batch: run the stage, find records that make it raise, and make the output records.
+
+A `Runner` turns input records into output records and knows nothing of transport. Engines call, per batch:
+
+    result = runner.run(records)    # nothing has happened yet
+    ... write result.outputs and the input positions, durably ...
+    runner.commit(result)           # state and metrics follow; or runner.rollback()
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from newsmill.engines.limit import FailureWindow
+from newsmill.metrics import Metrics
+from schemas import headers as h
+from schemas import topics
+from schemas.limits import MAX_DETAIL_CHARS
+from workers.stage import Emit, Outcome, Record, Reject, Stage, StatefulStage
+
+log = logging.getLogger(__name__)
+
+RAISED: Final = "stage_raised"
+"""Reason code of a record on which the stage raised an exception (a bug of ours, not bad input)."""
+
+KILLED: Final = "killed_worker"
+"""Reason code of a record that took the whole process down (a crash in native code, or memory)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A record to be written. `partition` is set for log records alone: that of the input."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: h.Headers
+    partition: int | None = None
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What a batch came to: the records to write, and by what each input is to be counted."""
+
+    outputs: list[Output] = field(default_factory=list)
+    counts: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    """(outcome, reason or empty, replayed) -> records"""
+    notes: Counter[str] = field(default_factory=Counter)
+    windows: dict[int, FailureWindow] = field(default_factory=dict)
+    """Failure window of each partition of the batch, as it is once the batch is durable."""
+    ingested_ms: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def records(self) -> int:
+        """Input records of the batch."""
+        return sum(self.counts.values())
+
+
+class Runner:
+    """Runs one stage, batch by batch.
+
+    Args:
+        stage: the stage, loaded.
+        metrics: where outcomes are counted once they are durable.
+        dead_letter_limit: exceptions allowed among the last 1,000 records of a partition.
+        pool: where `stage.prepare` runs ahead of `process`; None: `process` does it itself.
+        clock: seconds since the Unix epoch, for ages and timestamps in metrics.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        metrics: Metrics,
+        *,
+        dead_letter_limit: int = 100,
+        pool: Executor | None = None,
+        prepare: Callable[[Record], object] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.stage = stage
+        self.metrics = metrics
+        self._limit = dead_letter_limit
+        self._pool = pool
+        self._prepare = prepare or stage.prepare
+        self._clock = clock
+        self._windows: dict[int, FailureWindow] = {}
+        self._version = stage.version.encode()
+        # Looking up a labelled metric costs more than counting it.
+        self._processing = metrics.processing.labels(stage.name)
+        self._batch = metrics.batch.labels(stage.name)
+        self._age = metrics.age.labels(stage.name)
+        self._last_success = metrics.last_success.labels(stage.name)
+        for kind in stage.kinds:
+            metrics.records.labels(stage.name, kind)
+        metrics.records.labels(stage.name, "dead_letter")
+
+    def window(self, partition: int) -> FailureWindow:
+        """Return the failure window of `partition`."""
+        return self._windows.get(partition) or FailureWindow(self._limit)
+
+    def restore_window(self, partition: int, text: str) -> None:
+        """Take over the failure window that the partition's last worker committed."""
+        self._windows[partition] = FailureWindow.load(text, self._limit)
+
+    def run(self, records: Sequence[Record]) -> BatchResult:
+        """Process `records` and return what is to be written. No state has changed until `commit`.
+
+        Raises DeadLetterLimitExceeded when the stage raises on too many records.
+        """
+        result = BatchResult()
+        if not records:
+            return result
+        started = time.perf_counter()
+        if self._pool is not None:
+            records = self._prepared(records)
+        outcomes, raised = self._outcomes(records)
+        failed: dict[int, list[bool]] = {}
+        for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
+            failed.setdefault(record.partition, []).append(index in raised)
+            self._add(result, record, outcome)
+        try:
+            result.windows = {p: self.window(p).after(flags) for p, flags in failed.items()}
+        except BaseException:
+            self.rollback()
+            raise
+        result.seconds = time.perf_counter() - started
+        return result
+
+    def commit(self, result: BatchResult) -> None:
+        """The outputs are durable: change the state, and count."""
+        if isinstance(self.stage, StatefulStage):
+            self.stage.commit()
+        self._windows.update(result.windows)
+        name, metrics = self.stage.name, self.metrics
+        now = self._clock()
+        for (outcome, reason, replayed), count in result.counts.items():
+            (metrics.replayed if replayed else metrics.records).labels(name, outcome).inc(count)
+            if reason and not replayed:
+                metrics.dead_letters.labels(name, reason).inc(count)
+            if reason == RAISED:
+                metrics.exceptions.labels(name).inc(count)
+        for topic, count in Counter(output.topic for output in result.outputs).items():
+            metrics.emitted.labels(name, topic).inc(count)
+        for note, count in result.notes.items():
+            metrics.notes.labels(name, note).inc(count)
+        for ingested in result.ingested_ms:
+            self._age.observe(max(0.0, now - ingested / 1000))
+        self._processing.observe(result.seconds)
+        self._batch.observe(result.records)
+        self._last_success.set(now)
+        if isinstance(self.stage, StatefulStage):
+            entries, size = self.stage.state_size()
+            metrics.state_entries.labels(name).set(entries)
+            metrics.state_bytes.labels(name).set(size)
+
+    def rollback(self) -> None:
+        """The outputs are not durable: leave no trace of the batch."""
+        if isinstance(self.stage, StatefulStage):
+            self.stage.rollback()
+
+    def dead_letter(self, record: Record, reason: str, detail: str) -> BatchResult:
+        """Return the result for a record that is refused without being shown to the stage."""
+        result = BatchResult()
+        self._add(result, record, Reject(reason, detail))
+        result.windows = {record.partition: self.window(record.partition).after([False])}
+        return result
+
+    # -- running the stage
+
+    def _prepared(self, records: Sequence[Record]) -> list[Record]:
+        assert self._pool is not None  # noqa: S101  (only called when there is one)
+        done = self._pool.map(self._prepare, records, chunksize=max(1, len(records) // 16))
+        return [replace(record, prepared=prepared) for record, prepared in zip(records, done, strict=True)]
+
+    def _outcomes(self, records: Sequence[Record]) -> tuple[Sequence[Outcome], frozenset[int]]:
+        """Return an outcome for each record, and the indexes of those on which the stage raised."""
+        try:
+            return self._process(records), frozenset()
+        except Exception:
+            self.rollback()
+            log.exception("the stage %s raised on a batch of %d; looking for the record", self.stage.name, len(records))
+        bad: dict[int, Reject] = {}
+        good = list(range(len(records)))
+        while good:
+            try:
+                outcomes = dict(zip(good, self._process([records[i] for i in good]), strict=True))
+            except Exception:  # noqa: BLE001  (whatever a stage raises is about one of the records)
+                self.rollback()
+            else:
+                return [bad.get(i) or outcomes[i] for i in range(len(records))], frozenset(bad)
+            position, trace = self._first_bad(records, good)
+            index = good.pop(position)
+            bad[index] = Reject(RAISED, trace)
+            partition = records[index].partition
+            # Raises past the limit, so that a broken stage is not bisected hundreds of times for nothing.
+            self.window(partition).after([True] * sum(records[i].partition == partition for i in bad))
+        return [bad[i] for i in range(len(records))], frozenset(bad)
+
+    def _first_bad(self, records: Sequence[Record], good: Sequence[int]) -> tuple[int, str]:
+        """Return the position in `good` of the first record on which the stage raises, with the traceback.
+
+        Bisects over prefixes, so that a stage with state sees before each record what it would see anyway.
+        """
+        passes, raises, trace = 0, len(good), ""
+        while raises - passes > 1 or not trace:
+            middle = (passes + raises) // 2 if raises - passes > 1 else raises
+            try:
+                self._process([records[i] for i in good[:middle]])
+            except Exception:  # noqa: BLE001  (as above)
+                raises, trace = middle, traceback.format_exc()
+            else:
+                if middle == raises:
+                    # It raised before and does not now: not a function of its input. Blame the last one.
+                    return raises - 1, "raised once, then not again: the stage is not deterministic"
+                passes = middle
+            finally:
+                self.rollback()
+        return raises - 1, trace
+
+    def _process(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        outcomes = self.stage.process(records)
+        if len(outcomes) != len(records):
+            raise RuntimeError(f"{self.stage.name} returned {len(outcomes)} outcomes for {len(records)} records")
+        return outcomes
+
+    # -- making output records
+
+    def _add(self, result: BatchResult, record: Record, outcome: Outcome) -> None:
+        passed_on = [header for header in record.headers if header[0] in h.PASSED_ON]
+        names = {name for name, _ in passed_on}
+        if h.ORIGIN not in names:
+            passed_on.append((h.ORIGIN, f"{record.topic}/{record.partition}/{record.offset}".encode()))
+        if h.RUN not in names:
+            passed_on.append((h.RUN, h.LIVE_RUN))
+        if h.INGESTED_AT not in names:
+            passed_on.append((h.INGESTED_AT, str(record.timestamp_ms).encode()))
+        replayed = h.REPLAY in names
+        if isinstance(outcome, Emit):
+            headers = tuple(passed_on)
+            for message in outcome.messages:
+                result.outputs.append(Output(message.topic, message.key, message.value, headers))
+            if outcome.log is not None:
+                entry = outcome.log
+                result.outputs.append(
+                    Output(
+                        entry.topic,
+                        entry.key,
+                        entry.value,
+                        (*headers, (h.INPUT_OFFSET, str(record.offset).encode())),
+                        record.partition,
+                    )
+                )
+            result.counts[outcome.kind, "", replayed] += 1
+            result.notes.update(outcome.notes)
+        else:
+            result.outputs.append(self._dead(record, outcome, passed_on))
+            result.counts["dead_letter", outcome.reason, replayed] += 1
+        if not replayed and (ingested := _ingested_ms(passed_on)) is not None:
+            result.ingested_ms.append(ingested)
+
+    def _dead(self, record: Record, outcome: Reject, passed_on: list[tuple[str, bytes]]) -> Output:
+        kept = [header for header in record.headers if header[0] not in h.PASSED_ON]
+        # The end of a traceback says more than its beginning.
+        detail = outcome.detail[-MAX_DETAIL_CHARS:].encode("utf-8", "backslashreplace")
+        return Output(
+            topics.DEAD_LETTERS,
+            record.key,
+            # A record needs one of the two.
+            b"" if record.key is None and record.value is None else record.value,
+            (
+                *kept,
+                *passed_on,
+                (h.DEAD_STAGE, self.stage.name.encode()),
+                (h.DEAD_TOPIC, record.topic.encode()),
+                (h.DEAD_PARTITION, str(record.partition).encode()),
+                (h.DEAD_OFFSET, str(record.offset).encode()),
+                (h.DEAD_REASON, outcome.reason.encode()),
+                (h.DEAD_DETAIL, detail),
+                (h.DEAD_VERSION, self._version),
+            ),
+        )
+
+
+def _ingested_ms(headers: Sequence[tuple[str, bytes]]) -> int | None:
+    text = h.get(headers, h.INGESTED_AT)
+    try:
+        return int(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,139 @@
+"""The catalogue of metrics. Every metric of newsmill is declared here, in base units and with bounded labels.
+
+An input record is counted exactly once, after its batch is durable: over all outcomes, `newsmill_records_total` is the
+number of inputs.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+AGE_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 86400)
+BATCH_RECORDS: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+
+
+class Metrics:
+    """The metrics of one worker. All carry the label `stage`; labels beyond that are named below.
+
+    A registry of its own, not the global one: tests and the embedded engine run many in one process.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+
+        # What became of the input. outcome: a kind that the stage declares, or `dead_letter`.
+        self.records = Counter(
+            "newsmill_records", "Input records, once each, by what became of them.", ["stage", "outcome"], registry=r
+        )
+        self.replayed = Counter(
+            "newsmill_replayed_records",
+            "Input records that carry a replay mark; not in newsmill_records.",
+            ["stage", "outcome"],
+            registry=r,
+        )
+        self.dead_letters = Counter(
+            "newsmill_dead_letters", "Records sent to news.dead-letters.", ["stage", "reason"], registry=r
+        )
+        self.emitted = Counter("newsmill_emitted_records", "Records written, by topic.", ["stage", "topic"], registry=r)
+        self.notes = Counter(
+            "newsmill_notes", "Things that a stage thinks worth counting.", ["stage", "note"], registry=r
+        )
+
+        # Where the time goes.
+        self.processing = Histogram(
+            "newsmill_batch_processing_seconds",
+            "Time the stage takes for a batch.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.committing = Histogram(
+            "newsmill_batch_commit_seconds",
+            "Time until a batch's outputs and offsets are durable.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.batch = Histogram(
+            "newsmill_batch_records", "Records in a batch.", ["stage"], buckets=BATCH_RECORDS, registry=r
+        )
+        self.age = Histogram(
+            "newsmill_end_to_end_age_seconds",
+            "From being brought in to being durable behind this stage.",
+            ["stage"],
+            buckets=AGE_SECONDS,
+            registry=r,
+        )
+
+        # Where it stands, by partition of the stage's input. Unknown is NaN; a partition given up disappears.
+        self.lag = Gauge(
+            "newsmill_lag_records",
+            "Records that wait: last stable offset minus position.",
+            ["stage", "partition"],
+            registry=r,
+        )
+        self.lag_seconds = Gauge(
+            "newsmill_lag_seconds",
+            "Age of the last record processed while more wait; 0 when none wait.",
+            ["stage", "partition"],
+            registry=r,
+        )
+        self.committed = Gauge(
+            "newsmill_committed_offset", "Committed offset of the group.", ["stage", "partition"], registry=r
+        )
+        self.end = Gauge("newsmill_end_offset", "Last stable offset of the input.", ["stage", "partition"], registry=r)
+        self.unstable = Gauge(
+            "newsmill_unstable_records",
+            "High watermark minus last stable offset: input behind an open transaction.",
+            ["stage", "partition"],
+            registry=r,
+        )
+        self.unstable_seconds = Gauge(
+            "newsmill_unstable_seconds",
+            "For how long the last stable offset has not moved while it is behind the high watermark.",
+            ["stage", "partition"],
+            registry=r,
+        )
+
+        # Is it alive?
+        self.last_success = Gauge(
+            "newsmill_last_success_timestamp_seconds", "When a batch last became durable.", ["stage"], registry=r
+        )
+        self.rebalances = Counter(
+            "newsmill_rebalances", "Changes of the partitions of this worker.", ["stage"], registry=r
+        )
+        self.aborts = Counter(
+            "newsmill_transaction_aborts", "Batches that were rolled back and tried again.", ["stage"], registry=r
+        )
+        self.exceptions = Counter(
+            "newsmill_exceptions",
+            "Records on which the stage raised: bugs, dead-lettered with their traceback.",
+            ["stage"],
+            registry=r,
+        )
+
+        # State.
+        self.state_entries = Gauge("newsmill_state_entries", "Entries that the stage holds.", ["stage"], registry=r)
+        self.state_bytes = Gauge("newsmill_state_bytes", "Bytes that they take.", ["stage"], registry=r)
+        self.restore_seconds = Gauge(
+            "newsmill_restore_seconds", "Time the last restore of state took.", ["stage"], registry=r
+        )
+
+        self.load_seconds = Gauge(
+            "newsmill_load_seconds", "Time it took to load the stage with its models.", ["stage"], registry=r
+        )
+        self.build = Gauge(
+            "newsmill_build_info",
+            "Always 1; the labels tell the versions.",
+            ["stage", "version", "stage_version", "engine"],
+            registry=r,
+        )
+
+    def announce(self, stage: str, stage_version: str, engine: str) -> None:
+        """Set the build info of the worker that runs `stage`."""
+        self.build.labels(stage, version("newsmill"), stage_version, engine).set(1)
