@@ -103,12 +103,13 @@ class LocalKafka:
         Raises LocalKafkaError when Java or Maven is missing or too old, a port is taken, or a broker already runs on
         this data.
         """
+        if self._process is not None:
+            self._process.poll()  # collects a broker that has ended
         if (running := process.recorded(self._pid_file)) is not None:
             raise LocalKafkaError(
                 f"A Kafka already runs on {self.data_dir} (process {running}). Use it, or stop it (newsmill down)."
             )
         java = find_java()
-        libs = check_jars(self._libs) if self._libs else ensure_jars(self._cache)
         self.data_dir.mkdir(parents=True, exist_ok=True)
         who = identity(self.data_dir, *self._ports)
         for what, port in (("broker", who.port), ("controller", who.controller_port)):
@@ -117,6 +118,7 @@ class LocalKafka:
                     f"Port {port} on {HOST}, for Kafka's {what}, is taken by another program. Stop that program, or "
                     f"choose another port. (This Kafka's ports are kept in {self.data_dir}/identity.json.)"
                 )
+        libs = check_jars(self._libs) if self._libs else ensure_jars(self._cache)
         self._identity = who
         properties = self.data_dir / "server.properties"
         properties.write_text(server_properties(who, self._log_dir, self._overrides), encoding="utf-8")
@@ -242,7 +244,9 @@ class LocalKafka:
             self._process.kill()
             self._process.wait()
         self._process = None
-        self._pid_file.unlink(missing_ok=True)
+        # Another object may have started a broker here since ours ended.
+        if process.recorded(self._pid_file) is None:
+            self._pid_file.unlink(missing_ok=True)
 
     def _last_lines(self, count: int = 15) -> str:
         lines: list[str] = []

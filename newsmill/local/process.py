@@ -35,7 +35,17 @@ def _started_from_proc(pid: int) -> str | None:
         return None
     # The program's name, in brackets, may hold spaces and brackets itself.
     fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
+    if fields[0] in "ZX" and _only_thread(pid):
+        return None
+    return f"{boot}/{fields[19]}"
+
+
+def _only_thread(pid: int) -> bool:
+    # The first thread of a program can be gone while others still end, and hold the program's ports.
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _started_from_ps(pid: int) -> str | None:
