@@ -9,7 +9,11 @@ from newsmill.settings import Settings
 from schemas.limits import HEADER_ROOM_BYTES, MAX_RECORD_BYTES
 
 MAX_MESSAGE_BYTES = MAX_RECORD_BYTES + HEADER_ROOM_BYTES
-"""Limit of the broker (`message.max.bytes`), of producers and of fetches, bytes."""
+"""Limit of the topics (`max.message.bytes`), bytes."""
+
+MAX_DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + HEADER_ROOM_BYTES
+"""Limit of news.dead-letters, of the broker, of producers and of fetches, bytes: any record that a topic took fits
+into dead letters, too, with the headers that say why."""
 
 
 def physical(settings: Settings, topic: str) -> str:
@@ -29,12 +33,7 @@ def group(settings: Settings, stage: str) -> str:
 
 def connection(settings: Settings) -> dict[str, Any]:
     """Return the options that each kafka-python client takes: where the brokers are and how to talk to them."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": [part.strip() for part in settings.bootstrap.split(",") if part.strip()],
-        "security_protocol": settings.security_protocol,
-        "reconnect_backoff_max_ms": 2_000,
-    }
-    for option, value in {
+    optional = {
         "ssl_cafile": settings.ssl_cafile,
         "ssl_certfile": settings.ssl_certfile,
         "ssl_keyfile": settings.ssl_keyfile,
@@ -42,10 +41,12 @@ def connection(settings: Settings) -> dict[str, Any]:
         "sasl_mechanism": settings.sasl_mechanism,
         "sasl_plain_username": settings.sasl_username,
         "sasl_plain_password": settings.sasl_password,
-    }.items():
-        if value:
-            options[option] = value
-    return options
+    }
+    return {
+        "bootstrap_servers": [part.strip() for part in settings.bootstrap.split(",") if part.strip()],
+        "security_protocol": settings.security_protocol,
+        "reconnect_backoff_max_ms": 2_000,
+    } | {option: value for option, value in optional.items() if value}
 
 
 def consumer(settings: Settings) -> dict[str, Any]:
@@ -55,8 +56,8 @@ def consumer(settings: Settings) -> dict[str, Any]:
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
         "allow_auto_create_topics": False,
-        "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
-        "fetch_max_bytes": 4 * MAX_MESSAGE_BYTES,
+        "max_partition_fetch_bytes": MAX_DEAD_LETTER_BYTES,
+        "fetch_max_bytes": 4 * MAX_DEAD_LETTER_BYTES,
         "metrics_enabled": False,
     }
 
@@ -66,7 +67,7 @@ def producer(settings: Settings) -> dict[str, Any]:
     return connection(settings) | {
         "acks": "all",
         "compression_type": None if settings.compression == "none" else settings.compression,
-        "max_request_size": MAX_MESSAGE_BYTES,
+        "max_request_size": MAX_DEAD_LETTER_BYTES,
         "batch_size": 1024 * 1024,
         "allow_auto_create_topics": False,
         "metrics_enabled": False,

@@ -22,7 +22,7 @@ from newsmill.engines.limit import FailureWindow
 from newsmill.metrics import Metrics
 from schemas import headers as h
 from schemas import topics
-from schemas.limits import MAX_DETAIL_CHARS
+from schemas.limits import MAX_DETAIL_CHARS, MAX_RECORD_BYTES
 from workers.stage import Emit, Outcome, Record, Reject, Stage, StatefulStage
 
 log = logging.getLogger(__name__)
@@ -229,6 +229,10 @@ class Runner:
         outcomes = self.stage.process(records)
         if len(outcomes) != len(records):
             raise RuntimeError(f"{self.stage.name} returned {len(outcomes)} outcomes for {len(records)} records")
+        for outcome in outcomes:
+            if isinstance(outcome, Emit) and any(len(m.value) > MAX_RECORD_BYTES for m in outcome.messages):
+                # The broker would refuse it, and the batch with it, for ever.
+                raise ValueError(f"{self.stage.name} made a record of more than {MAX_RECORD_BYTES} bytes")
         return outcomes
 
     # -- making output records

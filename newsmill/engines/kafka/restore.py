@@ -1,0 +1,151 @@
+"""Rebuild the state of a stage for a partition that has just been assigned: the fold of its log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.structs import TopicPartition
+
+from newsmill import clients
+from newsmill.engines.kafka import snapshots
+from newsmill.engines.kafka.records import to_record
+from newsmill.settings import Settings
+from workers.stage import Record, StatefulStage, StateVersionError
+
+log = logging.getLogger(__name__)
+
+STUCK_SECONDS = 120.0
+"""How long a restore waits for the log's last records before it gives up: far longer than any transaction may hang."""
+
+
+class RestoreError(Exception):
+    """The state can't be rebuilt. The text says why and what to do."""
+
+
+class LogTail:
+    """Keeps the state of one partition together with its log: restores it, and writes snapshots as it grows."""
+
+    def __init__(self, settings: Settings, stage: StatefulStage, partition: int) -> None:
+        self._settings = settings
+        self._stage = stage
+        self._partition = partition
+        self._topic = clients.physical(settings, stage.log_topic)
+        self._path: Path = settings.path("snapshots", f"{stage.name}-{settings.namespace}{partition}.snapshot")
+        self._last: tuple[int, str] | None = None
+        self._changed = False
+        self._written = time.monotonic()
+
+    def restore(self) -> Iterator[int]:
+        """Fold the log into the stage, chunk by chunk; yields the records folded so far, so that the caller can keep
+        its group membership alive meanwhile.
+
+        The end is the high watermark at the time of the call (after the partition's committed offset was read). It
+        is not the last stable offset: behind an open transaction of a dead worker there may be committed records.
+
+        Raises RestoreError.
+        """
+        tp = TopicPartition(self._topic, self._partition)
+        self._stage.forget(self._partition)
+        consumer: Any = KafkaConsumer(**clients.consumer(self._settings), retry_backoff_ms=20)
+        try:
+            end = self._high_watermark(tp)
+            start = self._from_snapshot(consumer, tp, end)
+            consumer.assign([tp])
+            consumer.seek(tp, start)
+            yield from self._fold(consumer, tp, end)
+        finally:
+            consumer.close()
+
+    def _high_watermark(self, tp: TopicPartition) -> int:
+        lookup: Any = KafkaConsumer(**clients.consumer(self._settings) | {"isolation_level": "read_uncommitted"})
+        try:
+            if self._partition not in (lookup.partitions_for_topic(self._topic) or ()):
+                raise RestoreError(
+                    f"{self._topic} has no partition {self._partition}: it needs as many as the stage's input. "
+                    "See `newsmill topics create`"
+                )
+            end: int = lookup.end_offsets([tp])[tp]
+            return end
+        finally:
+            lookup.close()
+
+    def _from_snapshot(self, consumer: Any, tp: TopicPartition, end: int) -> int:
+        """Load the snapshot if it is one of this log; return the log offset to read on from."""
+        start: int = consumer.beginning_offsets([tp])[tp]
+        found = snapshots.read(self._path, self._stage.version, self._topic, self._partition)
+        if found is None:
+            return start
+        header, data = found
+        if not start <= header.log_offset < end or not self._is_in_log(consumer, tp, header):
+            log.warning("snapshot %s is not of this log and is left aside", self._path)
+            return start
+        try:
+            self._stage.load_snapshot(self._partition, data)
+        except StateVersionError as error:
+            log.warning("snapshot %s is left aside: %s", self._path, error)
+            return start
+        self._last = (header.log_offset, header.log_digest)
+        return header.log_offset + 1
+
+    def _is_in_log(self, consumer: Any, tp: TopicPartition, header: snapshots.Header) -> bool:
+        consumer.assign([tp])
+        consumer.seek(tp, header.log_offset)
+        for record in next(iter(consumer.poll(timeout_ms=10_000, max_records=1).values()), ()):
+            if record.offset == header.log_offset:
+                return snapshots.record_digest(record.key, record.value) == header.log_digest
+        return False
+
+    def _fold(self, consumer: Any, tp: TopicPartition, end: int) -> Iterator[int]:
+        folded, moved = 0, time.monotonic()
+        while (position := consumer.position(tp)) < end:
+            polled = consumer.poll(timeout_ms=200, max_records=2_000).get(tp, [])
+            # A record beyond `end` is the log's, too: nobody but this worker writes to the partition now.
+            records = [to_record(raw) for raw in polled]
+            if records:
+                try:
+                    self._stage.restore(self._partition, records)
+                except StateVersionError as error:
+                    raise RestoreError(
+                        f"{error}. State in this form is rebuilt from retained input: stop the workers of "
+                        f"{self._stage.name}, delete the topic {self._topic} and its group's offsets, create the topic "
+                        "again with `newsmill topics create`, and start them"
+                    ) from error
+                self._note(records)
+                folded += len(records)
+            if consumer.position(tp) > position:
+                moved = time.monotonic()
+            elif time.monotonic() - moved > STUCK_SECONDS:
+                raise RestoreError(f"no record of {tp} arrived for {STUCK_SECONDS:g} s (at {position} of {end})")
+            yield folded
+
+    def _note(self, records: Sequence[Record]) -> None:
+        last = records[-1]
+        self._last = (last.offset, snapshots.record_digest(last.key, last.value))
+
+    def wrote(self, offset: int, key: bytes | None, value: bytes | None) -> None:
+        """The stage's log has grown: its last record is now this one, durably."""
+        self._last = (offset, snapshots.record_digest(key, value))
+        self._changed = True
+
+    def snapshot(self, *, at_most_every_s: float = 0.0) -> None:
+        """Write a snapshot if the state has changed and the last one is old enough. A failure is logged: the log
+        still holds everything."""
+        if self._last is None or not self._changed or time.monotonic() - self._written < at_most_every_s:
+            return
+        self._written = time.monotonic()
+        offset, digest = self._last
+        data = self._stage.snapshot(self._partition)
+        header = snapshots.header_for(self._stage.version, self._topic, self._partition, offset, digest, data)
+        try:
+            snapshots.write(self._path, header, data)
+        except OSError as error:
+            log.warning(
+                "no snapshot of %s/%d: %s. The next start reads more of the log", self._topic, self._partition, error
+            )
+        else:
+            self._changed = False
