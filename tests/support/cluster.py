@@ -79,3 +79,9 @@ class Cluster:
         found = {p: consumer.committed(TopicPartition(name, p)) for p in consumer.partitions_for_topic(name)}
         consumer.close()
         return {partition: offset for partition, offset in found.items() if offset is not None}
+
+    def members(self, stage: str) -> int:
+        """Return how many members the group of `stage` has."""
+        group = clients.group(self.settings, stage)
+        with admin.admin_client(clients.connection(self.settings)) as client:
+            return len(client.describe_groups([group])[group]["members"])

@@ -3,8 +3,9 @@
     python -m tests.support.faust_worker     as `newsmill worker --engine faust` would
     faust -A tests.support.faust_worker worker
 
-TOY_STAGE is `echo` or `counting`. At the step TOY_DIE_AT of a batch the process ends at once, as if killed; a record
-that begins with `die` ends it while the stage runs.
+TOY_STAGE is `echo` or `counting`. At the step TOY_DIE_AT of a batch the process ends at once, as if killed; at
+TOY_RAISE_AT the engine fails. A record that begins with `die` ends the process while the stage runs. A batch takes
+TOY_SLEEP seconds more.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def _die() -> None:
 def _step(step: str) -> None:
     if step == os.environ.get("TOY_DIE_AT"):
         _die()
+    if step == os.environ.get("TOY_RAISE_AT"):
+        raise RuntimeError(f"failed at {step}")
     if step == "processed":
         time.sleep(float(os.environ.get("TOY_SLEEP", "0")))
 

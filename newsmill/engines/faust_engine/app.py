@@ -33,12 +33,13 @@ class App(faust.App):  # type: ignore[misc]
     """A Faust app that writes nothing to disk, creates no topics, serves no web pages and has no tables.
 
     `before_start` is called before anything of it starts. `before_stop` is awaited first when the app stops, while its
-    consumer and producer still run.
+    consumer and producer still run. `admit` is awaited before a fetched message goes into Faust's queues.
     """
 
     BootStrategy = _Boot
     before_start: Callable[[], None] | None = None
     before_stop: Callable[[], Awaitable[None]]
+    admit: Callable[[Any], Awaitable[None]]
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -48,6 +49,18 @@ class App(faust.App):  # type: ignore[misc]
 
     def worker_init_post_autodiscover(self) -> None:
         """Faust would set up its web server here, even if it is off."""
+
+    def _new_consumer(self) -> Any:
+        return self.transport.create_consumer(
+            callback=self._on_message,
+            on_partitions_revoked=self._on_partitions_revoked,
+            on_partitions_assigned=self._on_partitions_assigned,
+            beacon=self.beacon,
+        )
+
+    async def _on_message(self, message: Any) -> None:
+        await self.admit(message)
+        await self.topics.on_message(message)
 
     async def on_first_start(self) -> None:
         """Faust would make `<app>-data` in the working directory here, for tables."""
@@ -82,7 +95,8 @@ def make_app(settings: Settings, stage_name: str) -> App:
         producer_max_request_size=clients.MAX_DEAD_LETTER_BYTES,
         producer_max_batch_size=1024 * 1024,
         producer_request_timeout=settings.commit_timeout_s,
-        stream_buffer_maxsize=settings.batch_records,
+        # Never full: once it is, Faust fetches nothing for a second. The inbox bounds what is let in.
+        stream_buffer_maxsize=8 * settings.batch_records + 100,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         topic_allow_declare=False,

@@ -85,6 +85,10 @@ class BatchLoop:
 
     # -- called by Faust
 
+    async def admit(self, message: Any) -> None:
+        """Wait until there is room for a fetched message."""
+        await self._inbox.admit(message)
+
     async def consume(self, stream: Any) -> None:
         """The agent: hand each message to the loop. Nothing is acked through Faust, see transport."""
         async for event in stream.noack().events():
