@@ -56,7 +56,7 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(rest) >= 3 and not _VOWELS.isdisjoint(rest):
             word = rest[:-1] if rest[-1] == rest[-2] and rest[-1] not in "lsz" else rest
             break
-    return word[:-1] if len(word) > 4 and word.endswith("e") else word
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
 
 
 def windows(count: int) -> list[tuple[int, int]]:
@@ -68,4 +68,4 @@ def windows(count: int) -> list[tuple[int, int]]:
     starts = list(range(0, count, WINDOW_WORDS))
     if len(starts) > 1 and count - starts[-1] < MIN_WINDOW_WORDS:
         starts.pop()
-    return list(zip(starts, [*starts[1:], count], strict=True))
+    return list(zip(starts, [*starts[1:], count][: len(starts)], strict=True))

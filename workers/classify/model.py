@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.classify.calibration import Calibration
-from workers.classify.features import MAX_CHARS, stem, windows, words
+from workers.classify.features import stem, windows, words
 from workers.classify.weights import Weights
 
 Int64 = npt.NDArray[np.int64]
@@ -51,7 +51,7 @@ def sigmoid(logits: Int64) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`probability`: thousandths, one a subject. `evidence`: distinct known terms, summed over the windows."""
+    """`probability`: thousandths, one a subject. `evidence`: how many distinct known terms there are."""
 
     probability: Int64
     evidence: int
@@ -78,24 +78,17 @@ class Model:
 
     def score(self, headline: str, body: str) -> Scores:
         """Return the probability of each subject for an article. Either text may be empty."""
-        head = words(headline, HEADLINE_WORDS)
-        rest = words(body[:MAX_CHARS])
-        cuts = windows(len(rest))
-        ranges = [(0, len(head))] + [(start + len(head), end + len(head)) for start, end in cuts]
-        logits, known = self._windows(head + rest, ranges)
-        evidence = int(known.sum())
-        numbers = self.summarise(logits, known)
+        logits, known, evidence = self._read(headline, body)
+        numbers = self._summarise(logits, known)
         total = (numbers * self.calibration.coefficients).sum(axis=1) // LOGIT_UNIT + self.calibration.bias
         return Scores(sigmoid(total), evidence)
 
     def numbers(self, headline: str, body: str) -> Int64:
         """Return what the calibration combines (subjects x numbers, in 1/256 of a logit)."""
-        head = words(headline, HEADLINE_WORDS)
-        rest = words(body[:MAX_CHARS])
-        ranges = [(0, len(head))] + [(start + len(head), end + len(head)) for start, end in windows(len(rest))]
-        return self.summarise(*self._windows(head + rest, ranges))
+        logits, known, _ = self._read(headline, body)
+        return self._summarise(logits, known)
 
-    def summarise(self, logits: Int64, known: Int64) -> Int64:
+    def _summarise(self, logits: Int64, known: Int64) -> Int64:
         """Return headline, lead, mean and strongest windows (subjects x 4, in 1/256) of an article's windows.
 
         `logits` is windows x subjects, `known` the number of known terms in each; the first window is the headline.
@@ -112,8 +105,14 @@ class Model:
         strongest = np.sort(body, axis=0)[-STRONGEST:]
         return np.stack([head, body[0], mean, strongest.sum(axis=0) // len(strongest)], axis=1)
 
-    def _windows(self, text: list[str], ranges: list[tuple[int, int]]) -> tuple[Int64, Int64]:
-        """Return the logits (windows x subjects, in 1/256) and the number of known terms of each window."""
+    def _read(self, headline: str, body: str) -> tuple[Int64, Int64, int]:
+        """Return logits (windows x subjects, in 1/256), the known terms in each window, and the distinct ones in all.
+
+        The first window is the headline.
+        """
+        head, rest = words(headline, HEADLINE_WORDS), words(body)
+        text = head + rest
+        ranges = [(0, len(head))] + [(start + len(head), end + len(head)) for start, end in windows(len(rest))]
         lookup, unknown = self._ids.get, -1
         ids = np.array([lookup(stem(word), unknown) for word in text], np.int64)
         window = np.repeat(np.arange(len(ranges)), [end - start for start, end in ranges])
@@ -131,7 +130,7 @@ class Model:
         distinct = np.unique(np.concatenate(places) * stride + np.concatenate(terms))
         place, term = distinct // stride, distinct % stride
         count = np.bincount(place, minlength=len(ranges)).astype(np.int64)
-        # np.add.reduceat over sorted windows; an empty window would repeat its neighbour, so only the others are summed.
+        # reduceat gives an empty range its neighbour's value, so only windows that have terms are summed.
         total = np.zeros((len(ranges), len(self.subjects)), np.int64)
         square = np.zeros(len(ranges), np.int64)
         filled = np.flatnonzero(count)
@@ -141,4 +140,4 @@ class Model:
             square[filled] = np.add.reduceat(self._square[term], starts)
         norm = np.maximum(np.floor(np.sqrt(square * 256.0)).astype(np.int64), 1)
         logits = total * (LOGIT_UNIT * 16) // (self._scale * norm[:, None]) + self._bias
-        return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT), count
+        return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT), count, len(np.unique(term))

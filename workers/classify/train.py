@@ -12,6 +12,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,18 +53,16 @@ def _vocabulary(texts: Sequence[list[str]], examples: Sequence[Example]) -> tupl
         worth = 1 if example.source == "headline" else MIN_TEXTS
         for word in {word for word in text if word}:
             single[word] += worth
-        for pair in {pair for pair in zip(text, text[1:], strict=False) if all(pair)}:
+        for pair in {pair for pair in pairwise(text) if all(pair)}:
             double[pair] += worth
     kept = {word for word, count in single.items() if count >= MIN_TEXTS}
     pairs = [p for p, count in double.items() if count >= MIN_PAIR_TEXTS and p[0] in kept and p[1] in kept]
     return sorted(kept), sorted(pairs)
 
 
-def _term_ids(
-    text: list[str], terms: dict[str, int], pairs: dict[tuple[str, str], int], cache: dict[str, int] | None = None
-) -> list[int]:
+def _term_ids(text: list[str], terms: dict[str, int], pairs: dict[tuple[str, str], int]) -> list[int]:
     ids = {terms[word] for word in text if word in terms}
-    ids |= {pairs[pair] for pair in zip(text, text[1:], strict=False) if pair in pairs}
+    ids |= {pairs[pair] for pair in pairwise(text) if pair in pairs}
     return sorted(ids)
 
 
@@ -95,7 +94,13 @@ def train(examples: Sequence[Example]) -> weights.Weights:
         bias[column] = round(intercept * LOGIT_UNIT)
     pair_ids = np.array([[terms[first], terms[second]] for first, second in pair_list], np.int32).reshape(-1, 2)
     return weights.Weights(
-        subjects, tuple(vocabulary), pair_ids, idf.astype(np.int16), weight.astype(np.int16), bias.astype(np.int32), SCALE
+        subjects=subjects,
+        terms=tuple(vocabulary),
+        pairs=pair_ids,
+        idf=idf.astype(np.int16),
+        weight=weight.astype(np.int16),
+        bias=bias.astype(np.int32),
+        scale=SCALE,
     )
 
 
