@@ -48,17 +48,15 @@ def _quality(stage: ClassifyStage, name: str, articles: Sequence[Labelled], erro
             wanted[id] += id in article.subjects
         if errors and set(ids) != article.subjects:
             told = ", ".join(f"{item.name} {item.probability}" for item in subjects.items)
-            _print(
-                f"  {article.id}: gold {', '.join(sorted(names[id] for id in article.subjects))}; said {told or '-'}"
-            )
+            true = ", ".join(sorted(names[id] for id in article.subjects))
+            _print(f"  {article.id}: gold {true}; said {told or '-'}")
     micro = _f1(sum(hits.values()), sum(said.values()), sum(wanted.values()))
-    macro = sum(_f1(hits[id], said[id], wanted[id]) for id in names if wanted[id]) / sum(
-        1 for id in names if wanted[id]
-    )
+    each = [_f1(hits[id], said[id], wanted[id]) for id in names if wanted[id]]
     silent = sum(1 for subjects in found if not subjects.items)
     _print(
         f"{name}: {len(articles)} articles, micro-F1 {micro:.3f}, macro-F1 {sum(each) / len(each):.3f},"
-        f" top-1 {first / len(articles):.3f}, unclassified {silent}, error of named probabilities {_calibration_error(articles, found):.3f}"
+        f" top-1 {first / len(articles):.3f}, unclassified {silent},"
+        f" error of named probabilities {_calibration_error(articles, found):.3f}"
     )
     for id, label in names.items():
         _print(f"  {label:42} gold {wanted[id]:3}  said {said[id]:3}  right {hits[id]:3}")

@@ -34,7 +34,7 @@ BIAS_STRENGTH: Final = 0.5
 
 THRESHOLD: Final = 400
 """Thousandths from which a subject is named. For calibrated probabilities the threshold with the best expected F1 is
-half of that F1 (Lipton, Elkan and Naryanaswamy, 2014, arXiv:1402.1892), which lies near 0.8 on the articles fitted to."""
+half of that F1 (Lipton, Elkan and Naryanaswamy, 2014, arXiv:1402.1892), which lies near 0.8 here."""
 
 HEADLINE_WORDS: Final = 25
 """A first line of at most so many words that does not end like a sentence is taken for the headline."""

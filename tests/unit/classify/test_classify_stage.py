@@ -150,12 +150,7 @@ def test_the_same_bytes_under_any_hash_seed(articles, classify_data):
     )
     outputs = set()
     for seed, threads in (("0", "1"), ("4711", "2")):
-        environment = {
-            **os.environ,
-            "PYTHONHASHSEED": seed,
-            "OMP_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
-        }
+        settings = {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
         done = subprocess.run(
             [sys.executable, "-c", program, str(classify_data / "articles.json")],
             env={**os.environ, **settings},
