@@ -28,16 +28,16 @@ from workers.classify.model import LOGIT_UNIT
 OWN_WEIGHT: Final = 3.0
 LEXICON_WEIGHT: Final = 0.3
 DEFINITION_WEIGHT: Final = 0.6
-HEADLINE_WEIGHT: Final = 0.25
+HEADLINE_WEIGHT: Final = 0.06
 
 MIN_TEXTS: Final = 2
 """Texts in which a word must stand to be a term (an own text or lexicon counts at once)."""
 MIN_PAIR_TEXTS: Final = 3
 IDF_UNIT: Final = 16
 SCALE: Final = 8
-POSITIVE_SHARE: Final = 0.25
+POSITIVE_SHARE: Final = 0.18
 """Share of the total weight that a subject's positive examples are given, however few they are."""
-STRENGTH: Final = 4.0
+STRENGTH: Final = 2.0
 """Inverse of the regularisation (C of liblinear)."""
 
 
