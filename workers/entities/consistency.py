@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from workers.entities.features import NORMAL, TITLE, case_of, known_marks
+from workers.entities.features import NORMAL, TITLE, UPPER, case_of, known_marks
 from workers.entities.tagger import Span
+from workers.entities.wordlists import word_list
 
 _KNOWN_CONFIDENCE: Final = 0.85
 """Of a span that comes from our lists alone."""
@@ -14,28 +15,59 @@ _KNOWN_CONFIDENCE: Final = 0.85
 _REPEATED: Final = 0.9
 """Factor on the confidence of the reading that a missed mention takes over."""
 
+_DOMINANT: Final = 1.5
+"""How many times the weight of another reading lets a reading take its mentions over."""
+
+_FULL_NAME: Final = 2
+"""How much more a person's full name says of the surname than the surname alone."""
+
+_ENOUGH: Final = 0.6
+"""Least weight of a reading that missed mentions take over."""
+
+_MAX_FORMS: Final = 8
+"""Forms with the same first word that are looked for."""
+
+_Form = tuple[str, ...]
+_HYPHENS: Final = frozenset("-‐‑–")
+_BEFORE_US: Final = frozenset(["THE", "IN", "INTO", "ACROSS", "THROUGHOUT", ",", ":", ";", "-", "–", "—", "VS", "VS."])
+
 _TYPES: Final = {"country": "LOC", "place": "LOC", "org": "ORG", "demonym": "MISC"}
-_ALSO_WORDS: Final = frozenset(
-    "turkey jordan chad georgia guinea mali niger congo polish pole poles dane danes finn finns swede swedes kiwi kiwis "
-    "lao turk turks dutch french german english chinese american america".split()
-)
+_ALSO_WORDS: Final = word_list("also-word")
 """Single-word forms that are also words, people or parts of longer names: never added on the word of a list alone."""
 
 
 def consistent(sentences: Sequence[Sequence[str]], spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
-    """Return the spans of a document's sentences after three steps:
+    """Return the spans of a document's sentences after these steps:
 
-    1. A known name of several words, or an unmistakable country, is a span where the tagger saw none or only part.
-    2. A form that the tagger read in two ways in this document takes the reading with more weight.
+    1. A known name of several words, or an unmistakable country, is a span where the tagger saw none or only part;
+       `US` is none before `$`, and in a sentence in capitals only where no pronoun can stand.
+    2. A form that the tagger read in two ways in this document takes the reading with more weight. A person's full name
+       speaks for the surname, too.
     3. A form of a name that stands elsewhere in the document with capitals, and untagged, is tagged.
 
     Spans of a sentence stay in order and never overlap.
     """
     cases = [case_of(words) for words in sentences]
-    found = [_with_known(words, row, case) for words, row, case in zip(sentences, spans, cases, strict=True)]
-    weights = _readings(sentences, found)
-    found = [[_settled(words, span, weights) for span in row] for words, row in zip(sentences, found, strict=True)]
-    return _with_repeated(sentences, found, cases, weights)
+    found = [
+        _without_pronouns(words, _with_known(words, row, case), case)
+        for words, row, case in zip(sentences, spans, cases, strict=True)
+    ]
+    readings = _Readings(sentences, found)
+    found = [[readings.settled(words, span) for span in row] for words, row in zip(sentences, found, strict=True)]
+    return [readings.repeated(words, row, case) for words, row, case in zip(sentences, found, cases, strict=True)]
+
+
+def _without_pronouns(words: Sequence[str], spans: Sequence[Span], case: str) -> list[Span]:
+    out = []
+    for span in spans:
+        start, end = span.start, span.end
+        if end - start == 1 and words[start] in ("US", "U.S."):
+            if end < len(words) and words[end] == "$":
+                continue
+            if case == UPPER and words[start] == "US" and start and words[start - 1] not in _BEFORE_US:
+                continue
+        out.append(span)
+    return out
 
 
 def _with_known(words: Sequence[str], spans: Sequence[Span], case: str) -> list[Span]:
@@ -68,69 +100,80 @@ def _with_known(words: Sequence[str], spans: Sequence[Span], case: str) -> list[
     return out
 
 
-_Readings = dict[tuple[str, ...], dict[str, float]]
+class _Readings:
+    """How the names of a document were read: for each form, in capitals, the sum of confidences of each type."""
 
+    def __init__(self, sentences: Sequence[Sequence[str]], spans: Sequence[Sequence[Span]]) -> None:
+        self._weights: dict[_Form, dict[str, float]] = {}
+        self._exact: set[_Form] = set()
+        self._small = {word.upper() for words in sentences for word in words if word[0].islower()}
+        for words, row in zip(sentences, spans, strict=True):
+            for span in row:
+                form = tuple(words[span.start : span.end])
+                self._add(form, span)
+                if span.type == "PER" and len(form) > 1 and form[1] not in _HYPHENS:
+                    self._add(form[1:], span._replace(confidence=_FULL_NAME * span.confidence))
+        self._by_first: dict[str, list[_Form]] = {}
+        for form in self._weights:
+            if len(form) > 1 or len(form[0]) > 2:
+                self._by_first.setdefault(form[0], []).append(form)
+        for forms in self._by_first.values():
+            forms.sort(key=lambda form: (-len(form), form))
+            del forms[_MAX_FORMS:]
 
-def _readings(sentences: Sequence[Sequence[str]], spans: Sequence[Sequence[Span]]) -> _Readings:
-    """Return, for each form, the sum of confidences of each type that it was given."""
-    weights: _Readings = {}
-    for words, row in zip(sentences, spans, strict=True):
-        for span in row:
-            types = weights.setdefault(tuple(words[span.start : span.end]), {})
-            types[span.type] = types.get(span.type, 0.0) + span.confidence
-    return weights
+    def _add(self, form: _Form, span: Span) -> None:
+        self._exact.add(form)
+        types = self._weights.setdefault(tuple(word.upper() for word in form), {})
+        types[span.type] = types.get(span.type, 0.0) + span.confidence
 
+    def _best(self, form: _Form) -> tuple[str, float]:
+        types = self._weights[form]
+        best = max(sorted(types), key=lambda kind: types[kind])
+        return best, types[best]
 
-def _settled(words: Sequence[str], span: Span, weights: _Readings) -> Span:
-    types = weights[tuple(words[span.start : span.end])]
-    if len(types) == 1:
+    def settled(self, words: Sequence[str], span: Span) -> Span:
+        """Return `span` with the type that its form has in this document."""
+        form = tuple(word.upper() for word in words[span.start : span.end])
+        best, weight = self._best(form)
+        if weight >= _DOMINANT * self._weights[form][span.type]:
+            return span._replace(type=best)
         return span
-    best = max(sorted(types), key=lambda kind: types[kind])
-    if types[best] >= 2 * types[span.type] and span.confidence < 0.9:
-        return span._replace(type=best)
-    return span
 
-
-def _with_repeated(
-    sentences: Sequence[Sequence[str]], spans: list[list[Span]], cases: Sequence[str], weights: _Readings
-) -> list[list[Span]]:
-    by_first: dict[str, list[tuple[str, ...]]] = {}
-    for form in weights:
-        if form[0][0].isupper() and (len(form) > 1 or len(form[0]) > 2):
-            by_first.setdefault(form[0], []).append(form)
-    for forms in by_first.values():
-        forms.sort(key=lambda form: (-len(form), form))
-        del forms[8:]
-    small = {word for words in sentences for word in words if word[0].islower()}
-    out = []
-    for words, row, case in zip(sentences, spans, cases, strict=True):
-        if case not in (NORMAL, TITLE) or by_first.keys().isdisjoint(words):
-            out.append(row)
-            continue
-        taken = {at for span in row for at in range(span.start, span.end)}
+    def repeated(self, words: Sequence[str], spans: list[Span], case: str) -> list[Span]:
+        """Return `spans` and those of names of the document that stand untagged in `words`."""
+        if case not in (NORMAL, TITLE, UPPER):
+            return spans
+        upper = [word.upper() for word in words]
+        if self._by_first.keys().isdisjoint(upper):
+            return spans
+        taken = {at for span in spans for at in range(span.start, span.end)}
         added = []
         at = 0
         while at < len(words):
             step = 1
-            for form in by_first.get(words[at], ()) if at not in taken else ():
+            for form in self._by_first.get(upper[at], ()) if at not in taken else ():
                 end = at + len(form)
-                if tuple(words[at:end]) != form or not taken.isdisjoint(range(at, end)):
+                if tuple(upper[at:end]) != form or not taken.isdisjoint(range(at, end)):
                     continue
-                if len(form) == 1 and (form[0].lower() in small or _has_capital_beside(words, at)):
-                    continue
-                types = weights[form]
-                best = max(sorted(types), key=lambda kind: types[kind])
-                if types[best] >= 0.6:
-                    added.append(Span(at, end, best, round(min(1.0, types[best]) * _REPEATED, 3)))
-                    step = len(form)
+                best, weight = self._best(form)
+                if weight >= _ENOUGH and self._is_name(words, at, end, case, best):
+                    added.append(Span(at, end, best, round(min(1.0, weight) * _REPEATED, 3)))
+                    step = end - at
                     break
             at += step
-        out.append(sorted(row + added) if added else row)
-    return out
+        return sorted(spans + added) if added else spans
 
-
-def _has_capital_beside(words: Sequence[str], at: int) -> bool:
-    """Return whether a word stands next to another with a capital, and so may be part of a different name."""
-    after = words[at + 1] if at + 1 < len(words) else ""
-    before = words[at - 1] if at > 1 else ""
-    return after[:1].isupper() or before[:1].isupper()
+    def _is_name(self, words: Sequence[str], start: int, end: int, case: str, kind: str) -> bool:
+        """Return whether the untagged words look like the name that they are elsewhere."""
+        if case != UPPER and tuple(words[start:end]) not in self._exact:
+            return False
+        if end - start > 1:
+            return True
+        if words[start].upper() in self._small:
+            return False
+        if case != NORMAL:
+            # Every word has a capital there, so that it says nothing; surnames are long enough to be no accident.
+            return kind == "PER" and len(words[start]) > 3
+        return not (words[end : end + 1] and words[end][0].isupper()) and not (
+            start > 1 and words[start - 1][0].isupper()
+        )

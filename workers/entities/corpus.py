@@ -8,12 +8,13 @@ from pathlib import Path
 
 from workers.entities.features import case_of, known_marks
 from workers.entities.tokens import ABBREVIATIONS, split_sentences, tokenize
+from workers.entities.wordlists import word_list
 
 Sentence = tuple[list[str], list[str]]
 """Tokens and their BIO2 tags."""
 Document = list[Sentence]
 
-_SMALL = frozenset("a an and as at but by for from in into is it its of on or over per the to up via vs with".split())
+_SMALL = word_list("small-in-titles")
 _MARKED = re.compile(r"\[(PER|ORG|LOC|MISC) ([^\]]+)\]")
 
 
@@ -74,24 +75,27 @@ def as_articles(document: Document) -> Document:
     return [_joined(tokens, tags) for tokens, tags in document]
 
 
+_INITIALS = re.compile(r"(?:[A-Z]\.)+")
+_INITIALS_OPEN = re.compile(r"(?:[A-Z]\.)+[A-Z]")
+
+
 def _joined(tokens: list[str], tags: list[str]) -> Sentence:
     words: list[str] = []
     kept: list[str] = []
-    for at, (token, tag) in enumerate(zip(tokens, tags, strict=True)):
+    for at, (word, tag) in enumerate(zip(tokens, tags, strict=True)):
         before = words[-1] if words else ""
-        inside = tag.startswith("I-") or kept[-1:] == ["O"] == [tag]
-        dot = token == "." and at + 1 < len(tokens)
-        if inside and (
-            (before in ("’", "'") and token in ("s", "re", "ve", "ll", "m", "d"))
-            or (dot and before.lower() in ABBREVIATIONS and before[0].isupper())
-            or (dot and len(before) == 1 and before.isupper() and tag != "O")
-            or (dot and re.fullmatch(r"(?:[A-Z]\.)+[A-Z]", before))
-            or (len(token) == 1 and token.isupper() and re.fullmatch(r"(?:[A-Z]\.)+", before) and at + 1 < len(tokens)
-                and tokens[at + 1] == ".")
-        ):
-            words[-1] = before + token
+        after = tokens[at + 1] if at + 1 < len(tokens) else ""
+        joins = before in ("’", "'") and word in ("s", "re", "ve", "ll", "m", "d")
+        if word == "." and after and before:
+            initial = len(before) == 1 and before.isupper() and tag != "O"
+            shortened = before[0].isupper() and before.lower() in ABBREVIATIONS
+            joins = initial or shortened or _INITIALS_OPEN.fullmatch(before) is not None
+        elif after == "." and len(word) == 1 and word.isupper():
+            joins = _INITIALS.fullmatch(before) is not None
+        if joins and (tag.startswith("I-") or kept[-1] == "O" == tag):
+            words[-1] = before + word
             continue
-        words.append(token)
+        words.append(word)
         kept.append(tag)
     return words, kept
 
@@ -114,14 +118,12 @@ def recased(document: Document, every: int) -> Document:
     letters, by turns. One piece for `every` pieces of text that hold a name."""
     styles = (_title, _title, str.upper, _title, str.lower)
     out: Document = []
-    count = 0
-    for tokens, tags in _pieces(document):
+    for count, (tokens, tags) in enumerate(_pieces(document)):
         if count % every == 0:
             style = styles[count // every % len(styles)]
             words = [style(token) for token in tokens]
             words[0] = words[0] if style is str.lower else words[0][:1].upper() + words[0][1:]
             out.append((words, tags))
-        count += 1
     return out
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from workers.entities.gazetteer import known_names, word_classes, words_of
+from workers.entities.wordlists import word_list
 
 DISTANCES: Final = (-2, -1, 0, 1, 2)
 
@@ -25,10 +26,7 @@ EDGE: Final = ""
 """Text of the two tokens that stand before and after each sentence."""
 
 _WORDS_THAT_ARE_ACRONYMS: Final = frozenset({"us", "who", "ice", "dos", "un", "au", "icc", "ap"})
-_SMALL: Final = frozenset(
-    "a an and as at but by for from in into is it its nor of off on onto or over per so than that the to up via vs "
-    "with after amid be are was his her will not".split()
-)
+_SMALL: Final = word_list("small-in-titles")
 _RUNS = re.compile(r"(.)\1+")
 
 
@@ -44,7 +42,7 @@ class Key(NamedTuple):
 
 
 def shape(text: str) -> str:
-    """Return the shape of a token, runs of equal kinds shortened: `McCain` -> `XxXx`, `G7` -> `Xd`, `U.S.` -> `X.X.`."""
+    """Return the shape of a token, runs of equal kinds shortened: `McCain` -> `XxXx`, `U.S.` -> `X.X.`."""
     kinds = []
     for char in text[:20]:
         if char.isalpha():
@@ -150,9 +148,7 @@ def _document_clues(sentences: Sequence[Sequence[str]], cases: Sequence[str]) ->
                     elif after[0].isupper() and after.lower() in ends:
                         found.add("o")
             before = word
-    return {
-        word: "".join(sorted(found | {"l"} if word.lower() in small else found)) for word, found in clues.items()
-    }
+    return {word: "".join(sorted(found | {"l"} if word.lower() in small else found)) for word, found in clues.items()}
 
 
 def document_keys(sentences: Sequence[Sequence[str]]) -> list[list[Key]]:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Final, NamedTuple
 
 from workers.entities.tokens import tokenize
+from workers.entities.wordlists import lines
 
 Phrase = tuple[str, ...]
-
-
-def lines(name: str) -> list[str]:
-    """Return the lines of the package's data file `name`, without comments and empty lines."""
-    text = (files("workers.entities") / "data" / name).read_text(encoding="utf-8")
-    return [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
 
 
 class Country(NamedTuple):

@@ -9,17 +9,15 @@ from workers.entities.mentions import Found, read_fields
 from workers.entities.names import is_acronym
 from workers.entities.places import NAME_CONFIDENCE, country_forms
 from workers.entities.tokens import tokenize
+from workers.entities.wordlists import word_list
 
-_FUNCTION_WORDS: Final = frozenset(
-    "the of and to in that is was for on with as by at from it be are this have has had not his her their were which "
-    "an or but they he she will would who said".split()
-)
+_FUNCTION_WORDS: Final = word_list("english")
 _SAMPLE_TOKENS: Final = 1_000
 _LEAST_SHARE: Final = 0.2
 """Share of function words above which a text whose language is unknown is read as English. English prose has 0.35 to
 0.5, other languages in Latin letters below 0.1."""
 
-_OUTSIDE_ENGLISH: Final = frozenset({"america", "us", "holland", "britain", "vatican", "samoa", "macedonia"})
+_OUTSIDE_ENGLISH: Final = word_list("outside-english")
 """Names left out in other languages, where they mean more or something else."""
 
 
@@ -59,8 +57,13 @@ def find_countries(headline: str, body: str) -> list[Found]:
                         continue
                     found.append(
                         Found(
-                            field, sentence[at].start, sentence[at + size - 1].end, "LOC",
-                            round(NAME_CONFIDENCE * 0.9, 3), tuple(words[at : at + size]), False,
+                            field,
+                            sentence[at].start,
+                            sentence[at + size - 1].end,
+                            "LOC",
+                            round(NAME_CONFIDENCE * 0.9, 3),
+                            tuple(words[at : at + size]),
+                            False,
                         )
                     )
                     step = size

@@ -63,8 +63,14 @@ def _trimmed(
     field: Field, sentence: Sequence[Token], start: int, end: int, kind: str, confidence: float
 ) -> Found | None:
     """Return the mention at tokens `start` to `end` without title, article, possessive and signs around it."""
+    if kind == "LOC":
+        # "eastern Congo" is about Congo; "the" goes with it.
+        while end - start > 1 and sentence[start].text[0].islower():
+            start += 1
     titles = words_of("title") | words_of("role") if kind == "PER" else _ARTICLES if kind != "MISC" else frozenset()
-    while start < end and (sentence[start].text in _SIGNS or (end - start > 1 and sentence[start].text.lower() in titles)):
+    while start < end and (
+        sentence[start].text in _SIGNS or (end - start > 1 and sentence[start].text.lower() in titles)
+    ):
         start += 1
     while start < end and (sentence[end - 1].text in _SIGNS or sentence[end - 1].text in _POSSESSIVES):
         end -= 1

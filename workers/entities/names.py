@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from workers.entities.wordlists import word_list
+
 Parts = tuple[str, ...]
 """Lower-cased parts of a name; a hyphenated name is one part."""
 
-_PERSON_SUFFIXES: Final = frozenset({"jr", "sr", "ii", "iii", "iv"})
-_COMPANY_SUFFIXES: Final = frozenset("inc corp corporation ltd limited llc plc co company gmbh ag sa nv bv pty".split())
-_SMALL: Final = frozenset("of the and for de del la las los el et du des di da do dos in on at to & '".split())
+_PERSON_SUFFIXES: Final = word_list("person-suffix")
+_COMPANY_SUFFIXES: Final = word_list("company-suffix")
+_SMALL: Final = word_list("small-in-names")
 _HYPHENS: Final = frozenset("-‐‑–")
 
 

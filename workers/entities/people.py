@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Final, NamedTuple
 
-from workers.entities.gazetteer import lines
 from workers.entities.tokens import tokenize
+from workers.entities.wordlists import lines
 
 ALIAS_CONFIDENCE: Final = 0.8
 """That a bare surname means the person of the table, in an article that gives no other first name with it."""

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -125,44 +126,41 @@ def _nearest(groups: Sequence[_Group], at: int) -> _Group:
 def _people(mentions: Sequence[Found]) -> list[_Group]:
     parts = {at: person_parts(one.words) for at, one in enumerate(mentions) if one.type == "PER"}
     groups: list[_Group] = []
-    by_part: dict[str, list[_Group]] = {}
-    late: list[tuple[_Group, int]] = []
+    by_part: dict[str, list[int]] = {}
+    joining: list[tuple[_Group, int]] = []
     for form, places in _by_form(mentions, "PER", parts):
-        seen = dict.fromkeys(id(group) for part in (form[-1], form[0]) for group in by_part.get(part, ()))
-        near = [group for part in (form[-1], form[0]) for group in by_part.get(part, ())]
-        unique = [next(group for group in near if id(group) == one) for one in seen]
-        ranked = [(person_match(form, group.parts), group) for group in unique]
+        near = sorted({number for part in (form[0], form[-1]) for number in by_part.get(part, ())})
+        ranked = [(person_match(form, groups[number].parts), groups[number]) for number in near]
         best = max((rank for rank, _ in ranked), default=0)
-        fits = [group for rank, group in ranked if rank == best]
-        if not best:
-            group = _Group("PER", form, list(places))
-            groups.append(group)
-            for part in dict.fromkeys(form):
-                listed = by_part.setdefault(part, [])
-                if len(listed) < MAX_CANDIDATES:
-                    listed.append(group)
+        if best:
+            fits = [group for rank, group in ranked if rank == best]
+            person = by_surname(form) if len(fits) > 1 else None
+            known = [group for group in fits if person and group.parts == person_parts(person.words)]
+            joining += [(known[0] if known else _nearest(fits, at), at) for at in places]
             continue
-        person = by_surname(form) if len(fits) > 1 else None
-        known = [group for group in fits if person and group.parts == person_parts(person.words)]
-        late += [((known or [_nearest(fits, at)])[0], at) for at in places]
-    for group, at in late:
+        for part in dict.fromkeys(form):
+            listed = by_part.setdefault(part, [])
+            if len(listed) < MAX_CANDIDATES:
+                listed.append(len(groups))
+        groups.append(_Group("PER", form, list(places)))
+    for group, at in joining:
         group.at.append(at)
-    surnames: dict[str, int] = {}
+    _look_up(groups, mentions)
+    return groups
+
+
+def _look_up(groups: Sequence[_Group], mentions: Sequence[Found]) -> None:
+    """Name and link the people of our table: by full name, or by a surname that nobody else in the article has."""
+    bearers = Counter(group.parts[-1] for group in groups)
     for group in groups:
-        surnames[group.parts[-1]] = surnames.get(group.parts[-1], 0) + 1
-    for group in groups:
-        full = by_full_name(group.parts)
-        person = full or by_surname(group.parts)
+        person, certainty = by_full_name(group.parts), FULL_NAME_CONFIDENCE
         if person is None:
-            continue
-        if full is None:
-            if surnames[group.parts[-1]] > 1 or any(mentions[at].other_person for at in group.at):
+            person, certainty = by_surname(group.parts), ALIAS_CONFIDENCE
+            if person is None or bearers[group.parts[-1]] > 1 or any(mentions[at].other_person for at in group.at):
                 continue
             group.name, group.factor = person.name, ALIAS_CONFIDENCE
         if person.wikidata:
-            certainty = FULL_NAME_CONFIDENCE if full else ALIAS_CONFIDENCE
             group.links.append(EntityLink(id="wikidata:" + person.wikidata, confidence=certainty))
-    return groups
 
 
 @cache
@@ -231,4 +229,3 @@ def _others(text: str, mentions: Sequence[Found]) -> list[_Group]:
             made[mention.type, mention.words] = group
         group.at.append(at)
     return list(groups.values())
-

@@ -56,9 +56,7 @@ class EntitiesStage(Stage):
         """Return the entities of a text in `language` (a BCP 47 tag, `und` where unknown)."""
         if reads_english(language, body):
             return Entities(status="ok", items=resolve(headline, body, find_mentions(headline, body, self._tagger)))
-        return Entities(
-            status="unsupported_language", items=resolve(headline, body, find_countries(headline, body))
-        )
+        return Entities(status="unsupported_language", items=resolve(headline, body, find_countries(headline, body)))
 
 
 def load() -> EntitiesStage:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from workers.entities.wordlists import word_list
+
 MAX_SENTENCE_TOKENS: Final = 200
 """A longer run without an end of sentence is cut here, so that one article can't ask for unbounded work at once."""
 
 MAX_TOKEN_CHARS: Final = 60
 """A longer run of letters (encoded data, a missing space) is cut into pieces of this length."""
 
-ABBREVIATIONS: Final = frozenset(
-    "mr mrs ms dr prof st sen rep gov gen lt col sgt capt maj cmdr adm rev hon jr sr messrs mt ft no vs etc inc ltd "
-    "corp co bros dept est jan feb mar apr jun jul aug sep sept oct nov dec fig gov supt insp pres amb".split()
-)
+ABBREVIATIONS: Final = word_list("abbreviation")
 """Words, lower-cased, whose full stop belongs to them and does not end a sentence."""
 
 

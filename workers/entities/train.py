@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -36,8 +35,10 @@ def attributes(keys: Sequence[Key]) -> list[list[str]]:
     """Return the attributes of each token of a sentence as the trainer takes them: unary ones after their distance
     (`-1 w=mr`), pairs as they are."""
     padded = [_EDGE_KEY, _EDGE_KEY, *keys, _EDGE_KEY, _EDGE_KEY]
-    seen = [{distance: [f"{distance} {name}" for name in unary(key).at(distance)] for distance in DISTANCES}
-            for key in padded]
+    seen = [
+        {distance: [f"{distance} {name}" for name in unary(key).at(distance)] for distance in DISTANCES}
+        for key in padded
+    ]
     return [
         [name for distance in DISTANCES for name in seen[at + 2 + distance][distance]] + list(pair)
         for at, pair in enumerate(pairs(keys))
@@ -85,7 +86,8 @@ def _whole(states: dict[tuple[str, str], float], transitions: dict[tuple[str, st
     """Return a CRF's weights as whole numbers."""
     column = {label: at for at, label in enumerate(LABELS)}
     rounded = {key: round(value * SCALE) for key, value in sorted(states.items())}
-    unary_names, pair_names = set(), set()
+    unary_names: set[str] = set()
+    pair_names: set[str] = set()
     for (name, _), value in rounded.items():
         if value:
             (pair_names if name[0] in "<>^" else unary_names).add(_bare(name))
@@ -131,10 +133,9 @@ def with_confidences(weights: Weights, documents: Sequence[Document]) -> Weights
     tagger = CrfTagger(probe)
     judged: list[tuple[int, bool]] = []
     for document in documents:
-        for (_, tags), spans in zip(document, tagger.tag([s[0] for s in document]), strict=True):
+        for (_, tags), spans in zip(document, tagger.tag([tokens for tokens, _ in document]), strict=True):
             gold = set(_gold(tags))
-            for span in spans:
-                judged.append((round(span.confidence * 1000), (span.start, span.end, span.type) in gold))
+            judged += [(round(span.confidence * 1000), (span.start, span.end, span.type) in gold) for span in spans]
     judged.sort(key=lambda item: item[0])
     pools: list[list[int]] = []  # first margin, right, all
     for margin, right in judged:
