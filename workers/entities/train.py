@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,9 @@ DEFAULT_FILES: Final = ("ww.train.conll", "wnut17.train.conll", "wnut17.dev.conl
 _NATIONALITIES_LEFT_OUT: Final = ("wnut17.", "ewt.")
 _HELD_BACK: Final = 25
 """Every 25th document of the first file is not trained on: confidences are measured on it."""
+
+_LEAST_POOL: Final = 100
+"""Spans that a confidence is measured on at least."""
 
 _EDGE_KEY: Final = Key(EDGE, NORMAL, "", "")
 
@@ -119,16 +123,12 @@ def _bare(name: str) -> str:
 
 def with_confidences(weights: Weights, documents: Sequence[Document]) -> Weights:
     """Return `weights` with the share of right spans at each margin, measured on `documents` (not trained on), made
-    monotonic by pooling adjacent violators (isotonic regression) over groups of about 100 spans."""
-    probe = Weights(
-        weights.unary,
-        weights.unary_weights,
-        weights.pair,
-        weights.pair_weights,
-        weights.transitions,
-        np.arange(1, 1000, dtype=np.int32) * (SCALE // 64),
-        np.arange(1000, dtype=np.int16),
-        "",
+    monotonic by pooling adjacent violators (isotonic regression)."""
+    step = SCALE // 64
+    probe = replace(
+        weights,
+        margins=np.arange(1, 1000, dtype=np.int32) * step,
+        confidences=np.arange(1000, dtype=np.int16),
     )
     tagger = CrfTagger(probe)
     judged: list[tuple[int, bool]] = []
@@ -137,33 +137,35 @@ def with_confidences(weights: Weights, documents: Sequence[Document]) -> Weights
             gold = set(_gold(tags))
             judged += [(round(span.confidence * 1000), (span.start, span.end, span.type) in gold) for span in spans]
     judged.sort(key=lambda item: item[0])
-    pools: list[list[int]] = []  # first margin, right, all
+    pools: list[_Pool] = []
     for margin, right in judged:
-        if pools and (pools[-1][2] < 100 or pools[-1][3] == margin):
-            pools[-1][1] += right
-            pools[-1][2] += 1
-            pools[-1][3] = margin
-        else:
-            pools.append([margin, int(right), 1, margin])
-        while len(pools) > 1 and pools[-1][2] >= 100 and pools[-2][1] * pools[-1][2] >= pools[-1][1] * pools[-2][2]:
-            last = pools.pop()
-            pools[-1][1] += last[1]
-            pools[-1][2] += last[2]
-            pools[-1][3] = last[3]
-    if not pools:
+        if not pools or (pools[-1].count >= _LEAST_POOL and pools[-1].last != margin):
+            pools.append(_Pool(margin))
+        pools[-1].right += right
+        pools[-1].count += 1
+        pools[-1].last = margin
+    merged: list[_Pool] = []
+    for pool in pools:
+        merged.append(pool)
+        while len(merged) > 1 and merged[-2].right * merged[-1].count >= merged[-1].right * merged[-2].count:
+            above = merged.pop()
+            merged[-1].right += above.right
+            merged[-1].count += above.count
+    if not merged:
         return weights
-    margins = np.array([pool[0] * (SCALE // 64) for pool in pools[1:]], dtype=np.int32)
-    shares = np.array([pool[1] * 1000 // pool[2] for pool in pools], dtype=np.int16)
-    return Weights(
-        weights.unary,
-        weights.unary_weights,
-        weights.pair,
-        weights.pair_weights,
-        weights.transitions,
-        margins,
-        shares,
-        "",
+    return replace(
+        weights,
+        margins=np.array([pool.first * step for pool in merged[1:]], dtype=np.int32),
+        confidences=np.array([pool.right * 1000 // pool.count for pool in merged], dtype=np.int16),
     )
+
+
+class _Pool:
+    """Spans of neighbouring margins: how many, how many of them right."""
+
+    def __init__(self, margin: int) -> None:
+        self.first = self.last = margin
+        self.right = self.count = 0
 
 
 def _gold(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
@@ -182,9 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with the .conll files")
     parser.add_argument("--out", type=Path, required=True, help="file of weights to write")
     parser.add_argument("--files", nargs="+", default=list(DEFAULT_FILES), help="files to train on, in this order")
-    parser.add_argument("--c1", type=float, default=0.1, help="L1 penalty")
-    parser.add_argument("--c2", type=float, default=0.01, help="L2 penalty")
-    parser.add_argument("--iterations", type=int, default=150, help="most iterations of L-BFGS")
+    parser.add_argument("--c1", type=float, default=0.002, help="L1 penalty")
+    parser.add_argument("--c2", type=float, default=0.2, help="L2 penalty")
+    parser.add_argument("--iterations", type=int, default=200, help="most iterations of L-BFGS")
     parser.add_argument("--verbose", action="store_true", help="show each iteration")
     options = parser.parse_args(arguments)
     weights = fit(
