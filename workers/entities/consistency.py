@@ -31,7 +31,7 @@ _Form = tuple[str, ...]
 _HYPHENS: Final = frozenset("-‐‑–")
 _BEFORE_US: Final = frozenset(["THE", "IN", "INTO", "ACROSS", "THROUGHOUT", ",", ":", ";", "-", "–", "—", "VS", "VS."])
 
-_TYPES: Final = {"country": "LOC", "place": "LOC", "org": "ORG", "demonym": "MISC"}
+_TYPES: Final = {"country": "LOC", "place": "LOC", "org": "ORG", "demonym": "MISC", "person": "PER"}
 _ALSO_WORDS: Final = word_list("also-word")
 """Single-word forms that are also words, people or parts of longer names: never added on the word of a list alone."""
 

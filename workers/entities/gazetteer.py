@@ -105,7 +105,8 @@ class Known(NamedTuple):
 def known_names() -> dict[str, tuple[Known, ...]]:
     """Return known names by their first lower-cased token, longest first.
 
-    Classes: `country`, `demonym`, `place`, `org`. Where a form is in two lists the first of these wins.
+    Classes: `country`, `demonym`, `place`, `org`, `person` (surnames and full names of prominent people). Where a form
+    is in two lists the first of these wins.
     """
     found: dict[Phrase, Known] = {}
 
@@ -125,6 +126,9 @@ def known_names() -> dict[str, tuple[Known, ...]]:
     for names in organisations():
         for form in names:
             add(form, "org")
+    for line in lines("people.tsv"):
+        for form in line.split("\t")[:2]:
+            add(form, "person")
     by_first: dict[str, list[Known]] = {}
     for known in found.values():
         by_first.setdefault(known.phrase[0], []).append(known)

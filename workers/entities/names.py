@@ -40,11 +40,13 @@ def parts_of(words: Sequence[str]) -> Parts:
 
 
 def person_parts(words: Sequence[str]) -> Parts:
-    """Return the parts of a person's name, without Jr. and the like."""
-    parts = tuple(part for part in parts_of(words) if part not in (",", "."))
-    while len(parts) > 1 and parts[-1] in _PERSON_SUFFIXES:
-        parts = parts[:-1]
-    return parts
+    """Return the parts of a person's name; the last may be Jr. or the like."""
+    return tuple(part for part in parts_of(words) if part not in (",", "."))
+
+
+def surname_of(parts: Parts) -> str:
+    """Return the last part of a person's name that is not Jr. or the like."""
+    return next((part for part in reversed(parts) if part not in _PERSON_SUFFIXES), parts[-1])
 
 
 def organisation_parts(words: Sequence[str]) -> Parts:
@@ -82,6 +84,9 @@ def person_match(short: Parts, long: Parts) -> int:
     >>> person_match(("bukele",), ("nayib", "bukele")), person_match(("nayib",), ("nayib", "bukele"))
     (3, 1)
     """
+    if long[-1] in _PERSON_SUFFIXES and len(long) > 2 and short[-1] not in _PERSON_SUFFIXES:
+        # A father and his son: "Ana Ruiz Jr." is called Ruiz, but never Ana Ruiz.
+        return 0 if len(short) > 1 and short[0] == long[0] else person_match(short, long[:-1])
     size = len(short)
     if size > len(long):
         return 0

@@ -28,6 +28,7 @@ from workers.entities.names import (
     parts_of,
     person_match,
     person_parts,
+    surname_of,
 )
 from workers.entities.people import ALIAS_CONFIDENCE, FULL_NAME_CONFIDENCE, by_full_name, by_surname
 from workers.entities.places import link_country
@@ -129,7 +130,7 @@ def _people(mentions: Sequence[Found]) -> list[_Group]:
     by_part: dict[str, list[int]] = {}
     joining: list[tuple[_Group, int]] = []
     for form, places in _by_form(mentions, "PER", parts):
-        near = sorted({number for part in (form[0], form[-1]) for number in by_part.get(part, ())})
+        near = sorted({number for part in (form[0], surname_of(form)) for number in by_part.get(part, ())})
         ranked = [(person_match(form, groups[number].parts), groups[number]) for number in near]
         best = max((rank for rank, _ in ranked), default=0)
         if best:
@@ -151,12 +152,16 @@ def _people(mentions: Sequence[Found]) -> list[_Group]:
 
 def _look_up(groups: Sequence[_Group], mentions: Sequence[Found]) -> None:
     """Name and link the people of our table: by full name, or by a surname that nobody else in the article has."""
-    bearers = Counter(group.parts[-1] for group in groups)
+    bearers = Counter(surname_of(group.parts) for group in groups)
     for group in groups:
         person, certainty = by_full_name(group.parts), FULL_NAME_CONFIDENCE
         if person is None:
             person, certainty = by_surname(group.parts), ALIAS_CONFIDENCE
-            if person is None or bearers[group.parts[-1]] > 1 or any(mentions[at].other_person for at in group.at):
+            if (
+                person is None
+                or bearers[surname_of(group.parts)] > 1
+                or any(mentions[at].other_person for at in group.at)
+            ):
                 continue
             group.name, group.factor = person.name, ALIAS_CONFIDENCE
         if person.wikidata:

@@ -14,10 +14,11 @@ from workers.entities.languages import find_countries, reads_english
 from workers.entities.mentions import find_mentions
 from workers.entities.resolve import resolve
 from workers.entities.tagger import CrfTagger, Tagger
+from workers.entities.wordlists import lists_version
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
 DECLARED_VERSION: Final = "1.0.0"
-"""Of everything but the tagger's weights: rules, lists and form of the output. Raise it when any of them changes."""
+"""Of the rules and the form of the output. Raise it when they change. Weights and lists add a hash each."""
 
 
 class EntitiesStage(Stage):
@@ -31,7 +32,7 @@ class EntitiesStage(Stage):
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
-        self.version = f"{DECLARED_VERSION}+{tagger.version}"
+        self.version = f"{DECLARED_VERSION}+{tagger.version}.{lists_version()}"
 
     def process(self, batch: Sequence[Record]) -> list[Outcome]:
         """Return one outcome for each record: the article with its entities, or a rejection (`bad_article`)."""

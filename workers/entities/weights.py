@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,7 +88,7 @@ def load(data: bytes) -> Weights:
             unary_weights = _with_zero_row(file["unary_weights"])
             pair_weights = _with_zero_row(file["pair_weights"])
             transitions, margins, confidences = file["transitions"], file["margins"], file["confidences"]
-    except (KeyError, OSError, ValueError) as error:
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"not a file of weights: {error}") from error

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from importlib.resources import files
+from typing import Final
+
+FILES: Final = (
+    "countries.tsv",
+    "first_names.txt",
+    "lists.txt",
+    "organisations.txt",
+    "people.tsv",
+    "places.txt",
+    "words.txt",
+)
+"""The data files that the output depends on, beside the weights."""
+
+
+def _read(name: str) -> str:
+    return (files("workers.entities") / "data" / name).read_text(encoding="utf-8")
+
+
+@cache
+def lists_version() -> str:
+    """Return the first eight hex digits of the SHA-256 of all lists: it changes when one of them does."""
+    return hashlib.sha256("\0".join(map(_read, FILES)).encode()).hexdigest()[:8]
 
 
 def lines(name: str) -> list[str]:
     """Return the lines of the package's data file `name`, without comments and empty lines."""
-    text = (files("workers.entities") / "data" / name).read_text(encoding="utf-8")
-    return [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    return [line for line in _read(name).split("\n") if line.strip() and not line.startswith("#")]
 
 
 @cache

@@ -43,6 +43,7 @@ def names(result: list[Entity]) -> dict[str, int]:
         ("[PER Mauricio Claver-Carone] and [PER Claver-Carone].", {"Mauricio Claver-Carone": 2}),
         ("[PER Ana Ruiz] and [PER Ana].", {"Ana Ruiz": 2}),
         ("[PER Robert Kennedy Jr.] and [PER Kennedy].", {"Robert Kennedy Jr.": 2}),
+        ("[PER John Ruiz Jr.] is not [PER John Ruiz].", {"John Ruiz Jr.": 1, "John Ruiz": 1}),
         ("[PER Gustavo Petro Urrego], [PER Gustavo Petro] and [PER Petro].", {"Gustavo Petro Urrego": 3}),
         ("[PER J. Okafor] is [PER Jane Okafor].", {"J. Okafor": 2}),
         ("[PER Ana Ruiz] and [PER Ben Ruiz].", {"Ana Ruiz": 1, "Ben Ruiz": 1}),
@@ -86,6 +87,14 @@ def test_a_prominent_surname_belongs_to_whoever_the_article_names() -> None:
     assert names(entities("Mrs [PER* Trump] left.")) == {"Trump": 1}
     both = entities("[PER Donald Trump] came. [PER Ivanka Trump] spoke; [PER Trump] left.")
     assert names(both) == {"Donald Trump": 2, "Ivanka Trump": 1}
+
+
+def test_a_son_is_not_his_father() -> None:
+    son, father = entities("[PER Donald Trump Jr.] spoke. [PER Donald Trump] slept; [PER Trump] snored.")[::-1]
+    assert (son.name, son.links) == ("Donald Trump Jr.", ())
+    assert (father.name, len(father.mentions)) == ("Donald Trump", 2)
+    (alone,) = entities("[PER Donald Trump Jr.] spoke, [PER Trump] said.")
+    assert alone.links == ()
 
 
 def test_salience_is_headline_lead_and_frequency() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import decode
 from schemas.messages import TaggedArticle, UniqueArticle
-from workers.entities import EntitiesStage
+from workers.entities import EntitiesStage, wordlists
 from workers.entities.limits import MAX_MENTIONS, MAX_TOKENS
 from workers.entities.tagger import Span
 from workers.stage import Emit, Record, Reject
@@ -90,12 +90,19 @@ def test_all_other_fields_are_as_they_were(stage, article, record) -> None:
     assert after.processing == before.processing | {"entities": stage.version}
 
 
-def test_the_version_names_rules_and_weights(stage) -> None:
-    declared, _, weights = stage.version.partition("+")
+def test_the_version_names_rules_weights_and_lists(stage) -> None:
+    declared, _, hashes = stage.version.partition("+")
+    weights, lists = hashes.split(".")
     assert declared.count(".") == 2
-    assert len(weights) == 8
+    assert (len(weights), len(lists)) == (8, 8)
     assert int(weights, 16) >= 0
-    assert EntitiesStage(NoTagger()).version == f"{declared}+none"
+    assert EntitiesStage(NoTagger()).version == f"{declared}+none.{lists}"
+
+
+def test_every_list_counts_in_the_version() -> None:
+    folder = Path(wordlists.__file__).parent / "data"
+    lists = {path.name for path in folder.iterdir() if path.suffix in (".txt", ".tsv")}
+    assert lists - {"extra.txt"} == set(wordlists.FILES)
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"id": 1}', b"\xff\xfe", b'{"id": "' + b"0" * 32 + b'"}'])
