@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from workers.entities.gazetteer import known_names, word_classes, words_of
@@ -21,6 +22,9 @@ DISTANCES: Final = (-2, -1, 0, 1, 2)
 
 NORMAL, TITLE, UPPER, LOWER = "n", "t", "u", "l"
 """How a sentence is cased: as prose, as a headline in title case, in capitals, or without capitals."""
+
+MAX_CACHED_SHAPES: Final = 50_000
+"""Distinct tokens whose shape is kept."""
 
 EDGE: Final = ""
 """Text of the two tokens that stand before and after each sentence."""
@@ -41,6 +45,7 @@ class Key(NamedTuple):
     """What the rest of the document says of the form (see `_document_clues`); else empty."""
 
 
+@lru_cache(maxsize=MAX_CACHED_SHAPES)
 def shape(text: str) -> str:
     """Return the shape of a token, runs of equal kinds shortened: `McCain` -> `XxXx`, `U.S.` -> `X.X.`."""
     kinds = []

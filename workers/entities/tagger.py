@@ -51,7 +51,8 @@ class CrfTagger:
     """Linear-chain conditional random field (Lafferty, McCallum, Pereira 2001), decoded with integers.
 
     The best path is Viterbi's. A span's confidence comes from its margin: how much worse the best path is that labels
-    one of the span's tokens, or the token after it, otherwise. The weights map margins to the share of right spans on held-out text.
+    one of the span's tokens, or the token after it, otherwise. The weights map margins to the share of right
+    spans on held-out text.
     """
 
     def __init__(self, weights: Weights) -> None:
