@@ -37,24 +37,35 @@ def country_forms() -> dict[Phrase, tuple[CountryForm, ...]]:
     return {phrase: tuple(found) for phrase, found in forms.items()}
 
 
-def link_country(words: tuple[str, ...], kind: str, text: str) -> tuple[CountryForm, float] | None:
-    """Return the country that a mention of type `kind` (not PER) names, and the confidence in that.
+class CountryLinker:
+    """Links mentions of one article, whose text is `text`."""
 
-    `text` is the article's text: an unsure form counts only where one of its country's cues stands in it, and only
-    when no other country that shares the form has a cue there.
-    """
-    if kind == "PER":
-        return None
-    phrase = tuple(word.lower() for word in words)
-    forms = country_forms().get(phrase)
-    if forms is None and len(phrase) > 1 and phrase[0] == "the":
-        forms = country_forms().get(phrase[1:])
-    if forms is None:
-        return None
-    if len(words) == 1 and words[0].islower() and any(form.exact for form in forms):
-        return None
-    sure = [form for form in forms if not form.unsure]
-    if sure:
-        return sure[0], DEMONYM_CONFIDENCE if sure[0].demonym else NAME_CONFIDENCE
-    cued = [form for form in forms if any(cue in text for cue in form.country.cues)]
-    return (cued[0], CUED_CONFIDENCE) if len(cued) == 1 else None
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._cued: dict[str, bool] = {}
+
+    def link(self, words: tuple[str, ...], kind: str) -> tuple[CountryForm, float] | None:
+        """Return the country that a mention of type `kind` names, and the confidence in that. A person is none.
+
+        An unsure form counts only where one of its country's cues stands in the text, and only when no other country
+        that shares the form has a cue there.
+        """
+        if kind == "PER":
+            return None
+        phrase = tuple(word.lower() for word in words)
+        forms = country_forms().get(phrase)
+        if forms is None and len(phrase) > 1 and phrase[0] == "the":
+            forms = country_forms().get(phrase[1:])
+        if forms is None or (len(words) == 1 and words[0].islower() and any(form.exact for form in forms)):
+            return None
+        sure = [form for form in forms if not form.unsure]
+        if sure:
+            return sure[0], DEMONYM_CONFIDENCE if sure[0].demonym else NAME_CONFIDENCE
+        cued = [form for form in forms if self._has_cue(form.country)]
+        return (cued[0], CUED_CONFIDENCE) if len(cued) == 1 else None
+
+    def _has_cue(self, country: Country) -> bool:
+        found = self._cued.get(country.code)
+        if found is None:
+            found = self._cued[country.code] = any(cue in self._text for cue in country.cues)
+        return found

@@ -31,7 +31,7 @@ from workers.entities.names import (
     surname_of,
 )
 from workers.entities.people import ALIAS_CONFIDENCE, FULL_NAME_CONFIDENCE, by_full_name, by_surname
-from workers.entities.places import link_country
+from workers.entities.places import CountryLinker
 from workers.entities.tokens import tokenize
 
 LEAD_CHARS = 300
@@ -212,13 +212,14 @@ def _organisations(mentions: Sequence[Found]) -> list[_Group]:
 
 def _others(text: str, mentions: Sequence[Found]) -> list[_Group]:
     groups: dict[tuple[str, ...], _Group] = {}
+    linker = CountryLinker(text)
     made: dict[tuple[str, tuple[str, ...]], _Group] = {}
     for at, mention in enumerate(mentions):
         if mention.type in ("PER", "ORG"):
             continue
         group = made.get((mention.type, mention.words))
         if group is None:
-            link = link_country(mention.words, mention.type, text)
+            link = linker.link(mention.words, mention.type)
             parts = parts_of(mention.words)
             if parts[0] == "the" and len(parts) > 1:
                 parts = parts[1:]

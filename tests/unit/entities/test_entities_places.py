@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from workers.entities.gazetteer import countries, plural
-from workers.entities.places import link_country
+from workers.entities.places import CountryLinker
 from workers.entities.tokens import tokenize
 
 
 def link(form: str, text: str = "", kind: str = "LOC") -> str | None:
-    found = link_country(tuple(token.text for token in tokenize(form, 20)), kind, text or form)
+    found = CountryLinker(text or form).link(tuple(token.text for token in tokenize(form, 20)), kind)
     return found[0].country.code if found else None
 
 
