@@ -91,7 +91,8 @@ def server_properties(who: Identity, log_dir: Path, overrides: Mapping[str, str]
 
     `overrides` replaces or adds settings by their Kafka names.
     """
-    record_bytes = str(MAX_RECORD_BYTES + HEADER_ROOM_BYTES)
+    # Twice the room: a dead letter carries the headers of the refused record and those that say why.
+    record_bytes = str(MAX_RECORD_BYTES + 2 * HEADER_ROOM_BYTES)
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",

@@ -26,10 +26,10 @@ def test_everything_listens_on_loopback_alone() -> None:
 
 def test_limits_are_those_of_the_schemas() -> None:
     settings = parsed(server_properties(WHO, Path("/data/log")))
-    assert settings["message.max.bytes"] == str(MAX_RECORD_BYTES + HEADER_ROOM_BYTES)
+    assert settings["message.max.bytes"] == str(MAX_RECORD_BYTES + 2 * HEADER_ROOM_BYTES)
     assert settings["replica.fetch.max.bytes"] == settings["message.max.bytes"]
     # A segment that can't hold the largest record would refuse it.
-    assert int(settings["log.segment.bytes"]) > MAX_RECORD_BYTES + HEADER_ROOM_BYTES
+    assert int(settings["log.segment.bytes"]) > int(settings["message.max.bytes"])
 
 
 def test_overrides_replace_and_add() -> None:
