@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from schemas.limits import HEADER_ROOM_BYTES, MAX_RECORD_BYTES
-from schemas.topics import DEAD_LETTERS, TOPICS, Topic
+from schemas.topics import TOPICS, Topic
 
 BROKER_DEFAULT: Final = -1
 """As a replication factor: what the cluster's `default.replication.factor` says (Kafka 2.4, KIP-464)."""
@@ -49,16 +49,12 @@ class Described:
 
 
 def topic_settings(topic: Topic) -> dict[str, str]:
-    """Return the topic-level settings that `topic` is created with, by their Kafka names.
-
-    Dead letters may be larger than other records: whatever a topic took fits, with the headers that say why it is dead.
-    """
-    limit = MAX_RECORD_BYTES + HEADER_ROOM_BYTES * (2 if topic.name == DEAD_LETTERS else 1)
+    """Return the topic-level settings that `topic` is created with, by their Kafka names."""
     return {
         "cleanup.policy": "delete",
-        "retention.ms": str(topic.retention // timedelta(milliseconds=1)),
+        "retention.ms": str(_milliseconds(topic.retention)),
         "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(limit),
+        "max.message.bytes": str(MAX_RECORD_BYTES + HEADER_ROOM_BYTES),
         "compression.type": "producer",
     }
 
@@ -80,85 +76,83 @@ def create(
     admin: KafkaAdminClient,
     topics: Sequence[Topic] = TOPICS,
     *,
-    namespace: str = "",
     replication_factor: int = BROKER_DEFAULT,
     partitions: Mapping[str, int] | None = None,
 ) -> list[Created]:
     """Create those of `topics` that don't exist, wait until they can be used, and return an outcome for each, in order.
 
-    `namespace` goes before each name on the cluster. `partitions` overrides the declared numbers by declared name. A
-    topic that exists is never changed: where it differs from its declaration, the outcome says how. Raises
-    kafka.errors.KafkaError when the cluster does not answer.
+    `partitions` overrides the declared numbers by topic name. A topic that exists is never changed: where it differs
+    from its declaration, the outcome says how. Raises kafka.errors.KafkaError when the cluster does not answer.
     """
-    declared = {
-        namespace + topic.name: replace(topic, partitions=(partitions or {}).get(topic.name, topic.partitions))
-        for topic in topics
-    }
-    existing = _metadata(admin, list(declared))
-    missing = {name: topic for name, topic in declared.items() if name not in existing}
-    failures = _create_missing(admin, missing, replication_factor)
+    counts = {topic.name: (partitions or {}).get(topic.name, topic.partitions) for topic in topics}
+    existing = _metadata(admin, topics)
+    failures = _create_missing(admin, [t for t in topics if t.name not in existing], counts, replication_factor)
     # Somebody else may have been faster; then the topic is theirs, and is compared as any other that exists.
-    raced = [name for name, reason in failures.items() if reason is None]
-    created = [name for name in missing if name not in failures]
-    admin.wait_for_topics(created + raced)
+    created = {t.name for t in topics if t.name not in existing and t.name not in failures}
+    raced = {name for name, reason in failures.items() if reason is None}
+    admin.wait_for_topics(sorted(created | raced))
     if raced:
-        existing |= _metadata(admin, raced)
-    settings = _settings(admin, list(existing))
+        existing = _metadata(admin, topics)
+    settings = _settings(admin, [name for name in existing if name not in created])
     outcomes: list[Created] = []
-    for name, topic in declared.items():
-        if (reason := failures.get(name)) is not None:
-            outcomes.append(Created(name, "failed", (reason,)))
-        elif name in existing:
-            details = _differences(topic, len(existing[name]["partitions"]), settings.get(name, {}))
-            outcomes.append(Created(name, "differs" if details else "exists", details))
+    for topic in topics:
+        if (reason := failures.get(topic.name)) is not None:
+            outcomes.append(Created(topic.name, "failed", (reason,)))
+        elif topic.name in created:
+            outcomes.append(Created(topic.name, "created"))
         else:
-            outcomes.append(Created(name, "created"))
+            found = len(existing[topic.name]["partitions"])
+            details = _differences(topic, counts[topic.name], found, settings.get(topic.name, {}))
+            outcomes.append(Created(topic.name, "differs" if details else "exists", details))
     return outcomes
 
 
-def describe(admin: KafkaAdminClient, topics: Sequence[Topic] = TOPICS, *, namespace: str = "") -> list[Described]:
+def describe(admin: KafkaAdminClient, topics: Sequence[Topic] = TOPICS) -> list[Described]:
     """Return what the cluster has of `topics`, in order. Raises kafka.errors.KafkaError when it does not answer.
 
-    `namespace` goes before each name on the cluster. Ends are high watermarks: records of open transactions count.
+    Ends are high watermarks: records of open transactions count.
     """
-    names = [namespace + topic.name for topic in topics]
-    existing = _metadata(admin, names)
+    existing = _metadata(admin, topics)
     if not existing:
-        return [Described(name, 0) for name in names]
+        return [Described(topic.name, 0) for topic in topics]
     settings = _settings(admin, list(existing))
-    places = {name: [TopicPartition(name, number) for number in _numbers(found)] for name, found in existing.items()}
-    every = [place for own in places.values() for place in own]
-    starts = admin.list_partition_offsets(dict.fromkeys(every, OffsetSpec.EARLIEST))
-    ends = admin.list_partition_offsets(dict.fromkeys(every, OffsetSpec.LATEST))
+    places = [TopicPartition(name, number) for name, found in existing.items() for number in _numbers(found)]
+    starts = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST))
+    ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
     sizes = _sizes(admin, list(existing))
     rows: list[Described] = []
-    for name in names:
-        if name not in existing:
-            rows.append(Described(name, 0))
+    for topic in topics:
+        if (found := existing.get(topic.name)) is None:
+            rows.append(Described(topic.name, 0))
             continue
-        retention = settings.get(name, {}).get("retention.ms")
+        own = [TopicPartition(topic.name, number) for number in _numbers(found)]
+        retention = settings.get(topic.name, {}).get("retention.ms")
         rows.append(
             Described(
-                topic=name,
-                partitions=len(places[name]),
-                replication_factor=max(len(part["replica_nodes"]) for part in existing[name]["partitions"]),
+                topic=topic.name,
+                partitions=len(own),
+                replication_factor=max(len(part["replica_nodes"]) for part in found["partitions"]),
                 # -1 keeps records for ever, which no timedelta says.
                 retention=None if retention in (None, "-1") else timedelta(milliseconds=int(retention)),
-                start=tuple(starts[place].offset for place in places[name]),
-                end=tuple(ends[place].offset for place in places[name]),
-                size_bytes=None if sizes is None else sizes.get(name, 0),
+                start=tuple(starts[place].offset for place in own),
+                end=tuple(ends[place].offset for place in own),
+                size_bytes=None if sizes is None else sizes.get(topic.name, 0),
             )
         )
     return rows
+
+
+def _milliseconds(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
 
 
 def _numbers(found: Mapping[str, Any]) -> list[int]:
     return sorted(part["partition_index"] for part in found["partitions"])
 
 
-def _metadata(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _metadata(admin: KafkaAdminClient, topics: Sequence[Topic]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for entry in admin.describe_topics(list(names)):
+    for entry in admin.describe_topics([topic.name for topic in topics]):
         error = for_code(entry["error_code"])
         if error is UnknownTopicOrPartitionError:
             continue
@@ -169,18 +163,18 @@ def _metadata(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[s
 
 
 def _create_missing(
-    admin: KafkaAdminClient, missing: Mapping[str, Topic], replication_factor: int
+    admin: KafkaAdminClient, missing: Sequence[Topic], counts: Mapping[str, int], replication_factor: int
 ) -> dict[str, str | None]:
     """Return why topics could not be created, by name; None as a reason says that the topic exists by now."""
     if not missing:
         return {}
     wanted = {
-        name: {
-            "num_partitions": topic.partitions,
+        topic.name: {
+            "num_partitions": counts[topic.name],
             "replication_factor": replication_factor,
             "configs": topic_settings(topic),
         }
-        for name, topic in missing.items()
+        for topic in missing
     }
     failures: dict[str, str | None] = {}
     for entry in admin.create_topics(wanted, raise_errors=False)["topics"]:
@@ -201,10 +195,10 @@ def _settings(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[s
     }
 
 
-def _differences(topic: Topic, partitions: int, settings: Mapping[str, str | None]) -> tuple[str, ...]:
+def _differences(topic: Topic, count: int, found: int, settings: Mapping[str, str | None]) -> tuple[str, ...]:
     details: list[str] = []
-    if partitions != topic.partitions:
-        details.append(f"it has {partitions} partitions, declared are {topic.partitions}")
+    if found != count:
+        details.append(f"it has {found} partitions, declared are {count}")
     if not settings:
         details.append("its settings can't be read (is DescribeConfigs allowed?)")
         return tuple(details)

@@ -123,9 +123,6 @@ def server_properties(who: Identity, log_dir: Path, overrides: Mapping[str, str]
         "auto.create.topics.enable": "false",
         # Nobody else is about to join: a worker need not wait for company.
         "group.initial.rebalance.delay.ms": "0",
-        # A killed broker comes back only when its former self's session has ended: 9 s by default.
-        "broker.session.timeout.ms": "4000",
-        "broker.heartbeat.interval.ms": "1000",
         # How often transactions past their timeout are looked for. Until one is aborted, its readers stand still.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         # 128 MiB of heap by default, whether or not there is anything to clean.

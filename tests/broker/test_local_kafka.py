@@ -14,13 +14,17 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from newsmill import topics
 from newsmill.local import LocalKafka, LocalKafkaError, process, stop_recorded
-from newsmill.local.kafka import pid_file
+from newsmill.local.kafka import QUICK_START, pid_file
 from schemas.limits import MAX_RECORD_BYTES
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, Topic
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("kafka_ready")]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def renamed(prefix: str) -> list[Topic]:
+    return [replace(topic, name=f"{prefix}.{topic.name}") for topic in TOPICS]
 
 
 def write(bootstrap: str, topic: str, *values: bytes) -> None:
@@ -54,35 +58,35 @@ def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
 
 
 def test_topics_are_created_as_declared(kafka: LocalKafka) -> None:
+    declared = renamed("declared")
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        outcomes = topics.create(admin, namespace="declared.")
-        assert [(o.topic, o.outcome) for o in outcomes] == [(f"declared.{t.name}", "created") for t in TOPICS]
-        rows = topics.describe(admin, namespace="declared.")
-        settings = topics._settings(admin, [row.topic for row in rows])
+        assert [(o.topic, o.outcome) for o in topics.create(admin, declared)] == [(t.name, "created") for t in declared]
+        rows = topics.describe(admin, declared)
+        settings = topics._settings(admin, [topic.name for topic in declared])
     assert [(row.topic, row.partitions, row.retention) for row in rows] == [
-        (f"declared.{topic.name}", topic.partitions, topic.retention) for topic in TOPICS
+        (topic.name, topic.partitions, topic.retention) for topic in declared
     ]
     assert {row.replication_factor for row in rows} == {1}
-    for topic in TOPICS:
-        assert topics.topic_settings(topic).items() <= settings[f"declared.{topic.name}"].items()
+    for topic in declared:
+        assert topics.topic_settings(topic).items() <= settings[topic.name].items()
 
 
 def test_creating_twice_changes_nothing(kafka: LocalKafka) -> None:
+    declared = renamed("twice")
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        topics.create(admin, namespace="twice.")
-        before = topics.describe(admin, namespace="twice.")
-        again = topics.create(admin, namespace="twice.")
-        assert topics.describe(admin, namespace="twice.") == before
+        topics.create(admin, declared)
+        before = topics.describe(admin, declared)
+        again = topics.create(admin, declared)
+        assert topics.describe(admin, declared) == before
     assert [(outcome.outcome, outcome.details) for outcome in again] == [("exists", ())] * len(TOPICS)
 
 
 def test_a_topic_with_other_settings_is_reported_and_left_alone(kafka: LocalKafka) -> None:
-    raw = TOPICS[0]
+    raw = renamed("other")[0]
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        brief = replace(raw, retention=timedelta(hours=1))
-        topics.create(admin, [brief], namespace="other.", partitions={raw.name: 2})
-        (outcome,) = topics.create(admin, [raw], namespace="other.")
-        (row,) = topics.describe(admin, [raw], namespace="other.")
+        topics.create(admin, [replace(raw, retention=timedelta(hours=1))], partitions={raw.name: 2})
+        (outcome,) = topics.create(admin, [raw])
+        (row,) = topics.describe(admin, [raw])
     assert outcome.outcome == "differs"
     assert outcome.details == (
         "it has 2 partitions, declared are 4",
@@ -92,8 +96,9 @@ def test_a_topic_with_other_settings_is_reported_and_left_alone(kafka: LocalKafk
 
 
 def test_what_cannot_be_created_says_why_and_the_rest_is_created(kafka: LocalKafka) -> None:
+    first, second, *_ = renamed("half")
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        bad, good = topics.create(admin, TOPICS[:2], namespace="half.", partitions={TOPICS[0].name: 0})
+        bad, good = topics.create(admin, [first, second], partitions={first.name: 0})
     assert bad.outcome == "failed"
     assert bad.details[0].startswith("InvalidPartitionsError")
     assert good.outcome == "created"
@@ -101,28 +106,28 @@ def test_what_cannot_be_created_says_why_and_the_rest_is_created(kafka: LocalKaf
 
 def test_absent_topics_are_described_as_having_no_partitions(kafka: LocalKafka) -> None:
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        rows = topics.describe(admin, namespace="absent.")
+        rows = topics.describe(admin, renamed("absent"))
     assert {row.partitions for row in rows} == {0}
 
 
 def test_offsets_and_size_are_described_and_the_largest_record_passes(kafka: LocalKafka) -> None:
-    name = f"sizes.{TOPICS[0].name}"
+    raw = renamed("sizes")[0]
     largest = b"\xff" * MAX_RECORD_BYTES
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        topics.create(admin, TOPICS[:1], namespace="sizes.")
-        write(kafka.bootstrap, name, b"one", largest)
-        (row,) = topics.describe(admin, TOPICS[:1], namespace="sizes.")
+        topics.create(admin, [raw])
+        write(kafka.bootstrap, raw.name, b"one", largest)
+        (row,) = topics.describe(admin, [raw])
     assert (row.start, row.end) == ((0, 0, 0, 0), (2, 0, 0, 0))
     assert row.size_bytes is not None
     assert row.size_bytes > MAX_RECORD_BYTES
-    assert read(kafka.bootstrap, name, 2) == [b"one", largest]
+    assert read(kafka.bootstrap, raw.name, 2) == [b"one", largest]
 
 
 def test_data_and_address_survive_a_stop_and_a_crash(tmp_path: Path) -> None:
     name = TOPICS[0].name
     # A killed broker is let in again once its former self's session has ended.
     soon = {"broker.session.timeout.ms": "2000", "broker.heartbeat.interval.ms": "500"}
-    broker = LocalKafka(tmp_path / "data", overrides=soon)
+    broker = LocalKafka(tmp_path / "data", overrides=soon, jvm_options=[QUICK_START])
     try:
         broker.start()
         broker.wait_ready()
@@ -136,7 +141,7 @@ def test_data_and_address_survive_a_stop_and_a_crash(tmp_path: Path) -> None:
         broker.kill()
         assert broker.pid is None
         # Another object, as another command would make.
-        broker = LocalKafka(tmp_path / "data")
+        broker = LocalKafka(tmp_path / "data", overrides=soon, jvm_options=[QUICK_START])
         broker.start()
         broker.wait_ready()
         assert broker.bootstrap == address

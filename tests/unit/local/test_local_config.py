@@ -85,3 +85,5 @@ def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_there_is_no_address_before_the_start(tmp_path: Path) -> None:
     with pytest.raises(LocalKafkaError, match="has not been started"):
         _ = LocalKafka(tmp_path).bootstrap
+    with pytest.raises(LocalKafkaError, match="has not been started"):
+        LocalKafka(tmp_path).wait_ready(1)

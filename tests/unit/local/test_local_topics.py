@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,14 +83,17 @@ def test_a_topic_that_somebody_else_creates_meanwhile_is_compared() -> None:
     assert {outcome.outcome for outcome in rest} == {"created"}
 
 
-def test_the_namespace_and_partitions_are_used() -> None:
+def test_partitions_and_replication_factor_are_used() -> None:
     broker = Broker()
-    topics.create(broker, namespace="test.", partitions={"news.raw": 1}, replication_factor=3)
-    assert broker.topics["test.news.raw"]["num_partitions"] == 1
-    assert broker.topics["test.news.classified"]["num_partitions"] == 4
+    topics.create(broker, partitions={"news.raw": 1}, replication_factor=3)
+    assert broker.topics["news.raw"]["num_partitions"] == 1
+    assert broker.topics["news.classified"]["num_partitions"] == 4
     assert {made["replication_factor"] for made in broker.topics.values()} == {3}
-    limit = broker.topics["test.news.dead-letters"]["configs"]["max.message.bytes"]
-    assert limit == str(MAX_RECORD_BYTES + 2 * HEADER_ROOM_BYTES)
+
+
+def test_settings_do_not_depend_on_the_name() -> None:
+    for topic in TOPICS:
+        assert topics.topic_settings(replace(topic, name=f"test.{topic.name}")) == topics.topic_settings(topic)
 
 
 def test_settings_that_may_not_be_read_are_reported() -> None:
