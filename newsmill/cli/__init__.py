@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 import click
 
 from newsmill.errors import NewsmillError
-from newsmill.settings import SettingsError
 
 INTERRUPTED: Final = 130
 """Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
@@ -24,8 +23,13 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = (
-    Command("run", "newsmill.cli.run", "run", "Run documents through all stages in this process; no Kafka needed."),
-    Command("settings", "newsmill.cli.settings", "settings", "Print all settings with their values and meanings."),
+    Command("run", "newsmill.cli.run", "command", "Run documents through all stages in this process; no Kafka needed."),
+    Command("worker", "newsmill.cli.worker", "command", "Run one worker of one stage."),
+    Command("up", "newsmill.cli.up", "command", "Start a local Apache Kafka with all topics and workers."),
+    Command("down", "newsmill.cli.up", "down", "Stop what `newsmill up` started; the data is kept."),
+    Command("topics", "newsmill.cli.topics", "command", "Create, list or describe the topics on a cluster."),
+    Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
+    Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 
 
@@ -52,9 +56,6 @@ class _Commands(click.Group):
         except NewsmillError as error:
             click.echo(f"newsmill: {error}", err=True)
             ctx.exit(error.exit_code)
-        except SettingsError as error:
-            click.echo(f"newsmill: {error}", err=True)
-            ctx.exit(NewsmillError.exit_code)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections import Counter
@@ -25,14 +24,6 @@ _MOST_ROWS: Final = 200
 _PLAIN_WIDTH: Final = 160
 _LINE_EVERY_S: Final = 10.0
 _MOST_NAMES: Final = 4
-
-
-class EchoHandler(logging.Handler):
-    """Log records to whatever standard error is at the time: a progress bar puts itself in between."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        click.echo(self.format(record), err=True)
 
 
 class ProgressReport:

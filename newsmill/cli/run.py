@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any, Final
 
 import click
 
-from newsmill.cli.report import ArticleTable, EchoHandler, ProgressReport, show_summary
+from newsmill import logs
+from newsmill.cli.report import ArticleTable, ProgressReport, show_summary
 from newsmill.engines.embedded import (
     EmbeddedEngine,
     FileSink,
@@ -75,7 +75,7 @@ class _Instant(click.ParamType):
 @click.option("--ingested-at", type=_Instant(), help="Time to stamp on the articles; default: now.")
 @click.option("--table", is_flag=True, help="Print a table of the articles. The default on a terminal without --out.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-def run(
+def command(
     files: tuple[str, ...],
     out: Path | None,
     duplicates: Path | None,
@@ -104,9 +104,9 @@ def run(
     Ctrl-C and SIGTERM.
     """
     settings = from_environment(os.environ)
-    handler = EchoHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    if settings.log_format == "auto":
+        settings = replace(settings, log_format="text")  # a person reads it, also off a terminal
+    logs.set_up(settings)
     if fresh and state is None:
         raise click.UsageError("--fresh is about --state: name the directory")
     _refuse_same_files(out, duplicates, dead_letters)
@@ -124,6 +124,7 @@ def run(
         if pool is not None:
             stack.callback(pool.close)
         report = stack.enter_context(ProgressReport(inputs, quiet=quiet))
+        logs.set_up(settings)  # again: the bar has put itself in front of standard error
         engine = EmbeddedEngine(
             stages,
             FileSource(inputs, ingested_ms=ingested_ms),

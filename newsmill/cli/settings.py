@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import click
@@ -10,10 +11,8 @@ from newsmill.settings import PREFIX, Settings, from_environment
 
 
 @click.command()
-def settings() -> None:
+def command() -> None:
     """Print all settings: name, value, default and meaning. Secrets are masked."""
-    import dataclasses
-
     values = from_environment(os.environ).shown()
     defaults = Settings().shown()
     for field in dataclasses.fields(Settings):

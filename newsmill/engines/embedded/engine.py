@@ -26,7 +26,6 @@ from newsmill.engines.embedded.pool import PoolDied, StagePool
 from newsmill.engines.embedded.sink import Sink
 from newsmill.engines.embedded.state import State
 from newsmill.engines.embedded.summary import RunSummary
-from newsmill.engines.limit import DeadLetterLimitExceeded
 from newsmill.engines.runner import KILLED
 from newsmill.feed import Document, ListSource, Position, Source
 from newsmill.metrics import Metrics
@@ -120,7 +119,8 @@ class EmbeddedEngine:
     def run(self) -> RunSummary:
         """Run to the end of the input, or until `stop`. Call it once.
 
-        Raises StateError, InputError, EngineError; what was durable before is, and the run can go on from there.
+        Raises StateError, InputError, EngineError, DeadLetterLimitExceeded. What was durable stays, and with a state
+        directory the run can go on from there.
         """
         started = time.perf_counter()
         with contextlib.ExitStack() as stack:
@@ -135,9 +135,6 @@ class EmbeddedEngine:
                     "a process of --jobs died (a crash in native code, or too little memory). "
                     "Run the same command again; with --state, a record that does it each time is found and set aside"
                 ) from error
-            except DeadLetterLimitExceeded as error:
-                self._end()
-                raise EngineError(str(error)) from error
             except Exception:
                 self._end()
                 raise
