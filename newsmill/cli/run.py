@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -113,7 +114,8 @@ def command(
     inputs = _inputs(files, format)
     live = any(i.stream for i in inputs)
     before = interrupted(state) if state is not None and not fresh and not live else None
-    ingested_ms = ingested_at or (before.ingested_ms if before is not None else time.time_ns() // 1_000_000)
+    if ingested_at is None:
+        ingested_at = before.ingested_ms if before is not None else time.time_ns() // 1_000_000
 
     options = _stage_options(settings)
     names = pipeline.STAGES[: pipeline.STAGES.index(until) + 1] if until else pipeline.STAGES
@@ -127,11 +129,11 @@ def command(
         logs.set_up(settings)  # again: the bar has put itself in front of standard error
         engine = EmbeddedEngine(
             stages,
-            FileSource(inputs, ingested_ms=ingested_ms),
+            FileSource(inputs, ingested_ms=ingested_at, stdin=_stdin()),
             _sinks(stages[-1], out, duplicates, dead_letters, shown),
             state,
             fresh=fresh,
-            ingested_ms=ingested_ms,
+            ingested_ms=ingested_at,
             options={**_plain(options), "format": format},
             batch_records=batch or BATCH_RECORDS * jobs,
             dead_letter_limit=settings.dead_letter_limit,
@@ -155,6 +157,15 @@ def _inputs(files: tuple[str, ...], format: str | None) -> list[Input]:
             raise click.UsageError("name files or directories, or pipe documents in (newsmill run --help)")
         files = ("-",)
     return expand(files, format)
+
+
+def _stdin() -> io.BufferedReader[Any] | None:
+    """Return what stands in for standard input in this process, None where it is the real one."""
+    try:
+        sys.stdin.fileno()
+    except OSError:
+        return io.BufferedReader(click.get_binary_stream("stdin"))
+    return None
 
 
 def _refuse_same_files(*paths: Path | None) -> None:

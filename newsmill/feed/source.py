@@ -75,7 +75,9 @@ class FileSource(Source):
         stdin: what `-` reads.
     """
 
-    def __init__(self, inputs: Sequence[Input], *, ingested_ms: int, stdin: io.BufferedReader | None = None) -> None:
+    def __init__(
+        self, inputs: Sequence[Input], *, ingested_ms: int, stdin: io.BufferedReader[Any] | None = None
+    ) -> None:
         self._inputs = inputs
         self._ingested = str(ingested_ms).encode()
         self._stdin = stdin

@@ -16,7 +16,7 @@ from schemas import headers as h
 
 def read(*arguments: str | Path, format: str | None = None, stdin: bytes = b"") -> list[Document]:
     inputs = expand([str(a) for a in arguments], format)
-    source = FileSource(inputs, ingested_ms=1234, stdin=io.BufferedReader(io.BytesIO(stdin)))  # type: ignore[arg-type]
+    source = FileSource(inputs, ingested_ms=1234, stdin=io.BufferedReader(io.BytesIO(stdin)))
     return list(source)
 
 
