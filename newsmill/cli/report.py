@@ -113,7 +113,7 @@ class ArticleTable(Sink):
                 _plain(headline),
                 _plain(article.get("source", "")),
                 article.get("language", ""),
-                _plain(", ".join(subject["name"] for subject in article.get("subjects", {}).get("items", []))),
+                _plain(_subjects(article.get("subjects", {}))),
                 _plain(_names(article.get("entities", {}).get("items", []))),
                 str(copies or ""),
             )
@@ -147,6 +147,12 @@ def show_summary(summary: RunSummary) -> None:
         click.echo("    first of those refused:", err=True)
     for example in summary.examples:
         click.echo(f"        {_plain(example.origin)}: {example.reason}: {_plain(example.detail)[:120]}", err=True)
+
+
+def _subjects(subjects: dict[str, Any]) -> str:
+    """Return the names of the subjects; where there are none, why."""
+    names = [subject["name"] for subject in subjects.get("items", [])]
+    return ", ".join(names) or subjects.get("status", "").replace("_", " ").replace("ok", "")
 
 
 def _names(items: Sequence[dict[str, Any]]) -> str:
