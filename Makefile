@@ -13,7 +13,7 @@ TRAIN := $(VENV)/.train
 
 .PHONY: help
 help: ## show this
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST) | awk -F ': ' '{printf "  %-16s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(RUN): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -71,7 +71,7 @@ data:
 
 .PHONY: train-entities
 train-entities: data $(RUN) ## train the weights of entities from DATA/entities/*.conll
-	$(BIN)/python -m workers.entities.train --data '$(DATA)/entities' --out workers/entities/data/weights.bin
+	$(BIN)/python -m workers.entities.train --data '$(DATA)/entities' --out workers/entities/data/english.npz
 
 .PHONY: train-classify
 train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/subjects and DATA/articles.ndjson.gz
