@@ -17,7 +17,7 @@ from ftfy.badness import is_bad
 
 from workers.ingest.refusal import TOO_MANY_LINES, Refusal
 
-MAX_LINES: Final = 100_000
+MAX_LINES: Final = 50_000
 """Most lines of a text. The longest live blogs have about 5,000."""
 
 # UTF-8 read as windows-1252 or latin-1: a lead byte's character, then a continuation byte's. A cheap question before
@@ -31,6 +31,13 @@ _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\ufff9-\ufffc\ufffe\uffff\U000e0001\U000e0100-\U000e01ef]"
 )
 
+_MOST_MARKS: Final = 30
+"""Most combining marks on one letter, as in Unicode's Stream-Safe Text Format (UAX #15, section 13). Normalisation
+sorts them in time that grows with the square of their number."""
+
+# Combining marks are neither letters nor digits to `re`; the few other runs that this finds are left as they are.
+_MARK_RUN: Final = re.compile(rf"[^\w\x00-\x7f]{{{_MOST_MARKS + 1},}}")
+
 _ASCII_NOT_ALNUM: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 _NOT_ALNUM: Final = re.compile(r"[\W_]+")
 
@@ -40,6 +47,8 @@ def clean_lines(text: str) -> list[str]:
 
     Raises Refusal (`too_many_lines`).
     """
+    if (breaks := text.count("\n")) > MAX_LINES:
+        raise Refusal(TOO_MANY_LINES, f"{breaks} line breaks; at most {MAX_LINES} lines are read")
     if not text.isascii() and _MAYBE_MOJIBAKE.search(text):
         text = "\n".join(_unscrambled(line) for line in text.split("\n"))
     if "&" in text and "<" not in text and _ENTITY.search(text):
@@ -52,10 +61,15 @@ def clean_lines(text: str) -> list[str]:
 
 def clean_line(line: str) -> str:
     """Return one line, cleaned; newlines in it become spaces."""
-    if not line.isprintable():
-        line = _INVISIBLE.sub("", line)
-    line = " ".join(line.split())
-    return line if line.isascii() else unicodedata.normalize("NFC", line)
+    if line.isprintable():  # so the only white space in it is the plain space
+        line = line.strip(" ") if "  " not in line else " ".join(line.split())
+    else:
+        line = " ".join(_INVISIBLE.sub("", line).split())
+    if line.isascii():
+        return line
+    if len(line) > _MOST_MARKS and _MARK_RUN.search(line):
+        line = _MARK_RUN.sub(_fewer_marks, line)
+    return unicodedata.normalize("NFC", line)
 
 
 def folded(text: str) -> str:
@@ -73,6 +87,16 @@ def folded(text: str) -> str:
     # ASCII first and in bulk: most of what goes is spaces.
     plain = plain.encode("utf-8", "replace").translate(None, _ASCII_NOT_ALNUM).decode()
     return _NOT_ALNUM.sub("", plain)
+
+
+def _fewer_marks(run: re.Match[str]) -> str:
+    kept = []
+    marks = 0
+    for character in run.group():
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _unscrambled(line: str) -> str:

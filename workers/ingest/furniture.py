@@ -43,8 +43,12 @@ _PICTURES: Final = (
     "|foto|fotos|bild|imagen|fotografía|fotografie|immagine|crédit photo|crédits photo|photo d'illustration"
 )
 _RESERVED: Final = (
-    "all rights reserved|alle rechte vorbehalten|todos los derechos reservados|tous droits réservés"
-    "|todos os direitos reservados|tutti i diritti riservati"
+    "all rights reserved",
+    "alle rechte vorbehalten",
+    "todos los derechos reservados",
+    "tous droits réservés",
+    "todos os direitos reservados",
+    "tutti i diritti riservati",
 )
 
 # Rules that begin with a word of their own, tried on every short line; each fails on the first letters.
@@ -76,8 +80,8 @@ _BEGINNING_KINDS: Final = tuple((kind, re.compile(f"(?:{pattern})$")) for kind, 
 _PICTURE_END: Final = re.compile(
     rf"\((?:(?:photo|image|foto|ap photo|file photo|credit)\b|(?:{_AGENCIES})\b)[^()]{{0,80}}\)$"
     rf"|[/|]\s?(?:{_AGENCIES})(?:\s?[/|].{{0,60}})?$"
+    r"|[.!?\"”]\s(?:photos?|images?|pictures?|foto|bild|imagen)\s?(?:by|credit|courtesy)?:\s?[^.!?:]{2,60}$"
 )
-_RIGHTS: Final = re.compile(rf"\b(?:{_RESERVED})\b")
 
 _PROSE_END: Final = tuple(".!?”\"’'»“)。！？」』।؟۔…")
 _ELLIPSIS: Final = ("...", "…", "[...]", "[…]", "(...)")
@@ -96,9 +100,14 @@ def furniture_kind(line: str) -> str | None:
     text = text.lstrip("*-–—•>» \t")
     if _BEGINNING.match(text):
         return next(kind for kind, rule in _BEGINNING_KINDS if rule.match(text))
-    if _PICTURE_END.search(text, max(0, len(text) - 160)):
+    # A substring is found ten times as fast as a pattern, and most lines hold none of these.
+    if (text.endswith(")") or "/" in text or "|" in text or ": " in text) and _PICTURE_END.search(
+        text, max(0, len(text) - 160)
+    ):
         return "caption"
-    return "copyright" if _RIGHTS.search(text) else None
+    if ("serv" in text or "vorbehalten" in text) and any(words in text for words in _RESERVED):
+        return "copyright"
+    return None
 
 
 def is_teaser_heading(line: str) -> bool:

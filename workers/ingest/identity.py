@@ -34,9 +34,10 @@ def article_id(url: str | None, source: str, headline: str, folds: Sequence[str]
 def word_count(paragraphs: Sequence[str]) -> int:
     """Return the number of words of a body: runs without white space; in Chinese and Japanese each character is one, as
     word processors count. Thai, Lao, Khmer and Burmese, which write no spaces, are counted by the phrase."""
-    total = 0
+    total = 0  # cleaned paragraphs have single spaces between words and none at their ends
     for paragraph in paragraphs:
         if not paragraph.isascii() and _IDEOGRAPHS.search(paragraph):
             paragraph = _IDEOGRAPHS.sub(" 字 ", _CJK_MARKS.sub(" ", paragraph))
-        total += len(paragraph.split())
+            paragraph = " ".join(paragraph.split())
+        total += paragraph.count(" ") + 1
     return total

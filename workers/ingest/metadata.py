@@ -6,6 +6,7 @@ them; whoever uses them judges them.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -14,7 +15,7 @@ from lxml.html import HtmlElement
 
 from workers.ingest.characters import clean_line
 from workers.ingest.rawjson import read_json
-from workers.ingest.refusal import Refusal
+from workers.ingest.refusal import TOO_LARGE, Refusal
 
 _MAX_JSON_LD_CHARS: Final = 500_000
 _MAX_JSON_LD_NODES: Final = 2_000
@@ -56,14 +57,41 @@ class PageMetadata:
     language: str | None = None
 
 
-def read_metadata(tree: HtmlElement) -> PageMetadata:
-    """Return what the page `tree` says about itself. Never fails: what can't be read is missing."""
+def take_json_ld(tree: HtmlElement) -> list[Any]:
+    """Return what the page's JSON-LD scripts hold, in order, and remove those that can't be read from the tree.
+
+    The extractor looks at them, too, with patterns that take time in the square of the length on what is no JSON.
+    """
+    documents = []
+    left = _MAX_JSON_LD_CHARS
+    for script in tree.xpath("//script"):
+        if "ld+json" not in (script.get("type") or "").lower():
+            continue
+        text = (script.text or "").strip()
+        left -= len(text)
+        try:
+            if not text or left < 0:
+                raise Refusal(TOO_LARGE, "JSON-LD is empty or too long")
+            documents.append(read_json(text.encode("utf-8", "replace")))
+        except Refusal:
+            script.drop_tree()
+    return documents
+
+
+def read_metadata(tree: HtmlElement, json_ld: list[Any]) -> PageMetadata:
+    """Return what the page `tree` says about itself, `json_ld` being what its JSON-LD scripts hold.
+
+    Never fails: what can't be read is missing.
+    """
     page = PageMetadata(language=_text(tree.get("lang")))
     metas: dict[str, str] = {}
     meta_authors: list[str] = []
     headings: list[str] = []
     title = None
-    for element in tree.iter("meta", "link", "title", "h1", "script"):
+    for document in json_ld:
+        if page.published is None:
+            _read_json_ld(document, page)
+    for element in tree.iter("meta", "link", "title", "h1"):
         if element.tag == "meta":
             name = (element.get("property") or element.get("name") or element.get("itemprop") or "").strip().lower()
             content = _text(element.get("content"))
@@ -74,9 +102,6 @@ def read_metadata(tree: HtmlElement) -> PageMetadata:
         elif element.tag == "link":
             if (element.get("rel") or "").strip().lower() == "canonical" and page.canonical is None:
                 page.canonical = _text(element.get("href"))
-        elif element.tag == "script":
-            if page.published is None and "ld+json" in (element.get("type") or "").lower():
-                _read_json_ld(element.text or "", page)
         elif element.tag == "h1":
             if len(headings) < 2 and (heading := _text(element.text_content())):
                 headings.append(heading)
@@ -93,13 +118,7 @@ def read_metadata(tree: HtmlElement) -> PageMetadata:
     return page
 
 
-def _read_json_ld(script: str, page: PageMetadata) -> None:
-    if not script.strip() or len(script) > _MAX_JSON_LD_CHARS:
-        return
-    try:
-        document = read_json(script.strip().encode("utf-8", "replace"))
-    except Refusal:
-        return
+def _read_json_ld(document: Any, page: PageMetadata) -> None:
     for node in _nodes(document):
         types = node.get("@type")
         names = types if isinstance(types, list) else [types]
@@ -115,11 +134,11 @@ def _read_json_ld(script: str, page: PageMetadata) -> None:
 
 def _nodes(document: Any) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON-LD document, outermost first, at most 2,000."""
-    queue = [document]
+    queue = deque([document])
     for _ in range(_MAX_JSON_LD_NODES):
         if not queue:
             return
-        item = queue.pop(0)
+        item = queue.popleft()
         if isinstance(item, dict):
             yield item
             queue.extend(member for member in item.values() if isinstance(member, (dict, list)))

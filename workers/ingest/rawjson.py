@@ -21,8 +21,8 @@ from workers.ingest.refusal import BAD_JSON, TOO_DEEP, Refusal
 
 _MAX_DIGITS: Final = 19
 
-# Strings as one token each, so that brackets in them do not count. Possessive, so linear on any input.
-_TOKENS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+# Each match runs to the next bracket outside of strings, or to the end. Possessive and never failing, so linear.
+_TO_BRACKET: Final = re.compile(r'(?:"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]++)*+([\[\]{}])?', re.DOTALL)
 
 
 def read_json(value: bytes) -> Any:
@@ -55,13 +55,13 @@ def _read_tolerantly(value: bytes, first_error: str) -> Any:
 def _check_depth(text: str) -> None:
     """Refuse deep nesting before a recursive reader meets it."""
     depth = 0
-    for match in _TOKENS.finditer(text):
-        mark = match.group()
-        if mark in "[{":
+    for match in _TO_BRACKET.finditer(text):
+        bracket = match.group(1)
+        if bracket in ("[", "{"):
             depth += 1
             if depth > MAX_JSON_DEPTH:
                 raise Refusal(TOO_DEEP, f"nested deeper than {MAX_JSON_DEPTH} levels")
-        elif mark in "]}":
+        elif bracket:
             depth -= 1
 
 

@@ -14,9 +14,15 @@ from workers.ingest.refusal import HTML_TOO_COMPLEX, Refusal
 MAX_TAGS: Final = 60_000
 """Most `<` of a page. The largest of 92 measured news pages has 3,229."""
 
-_LONG_TAG: Final = 1_000
+MAX_ATTRIBUTES: Final = 300_000
+"""Most attributes of a page: about 150 bytes of memory each."""
+
 _MAX_ATTRIBUTE_PAIRS: Final = 10_000_000
 """Most comparisons of attributes, as the sum of squares over elements: about 0.2 seconds."""
+
+_SMALL_PAGE: Final = 1_000_000
+_SHORT_TAG: Final = 300
+"""Tags up to this length, in characters, are harmless on pages up to that one, and most; so they are not counted."""
 
 # Attributes as the HTML standard's tokenizer reads them (sections 13.2.5.32 to 13.2.5.40). Possessive, so linear.
 _ATTRIBUTE_TEXT: Final = r"""[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s>]*+))?"""
@@ -29,10 +35,12 @@ def check_page(page: str) -> None:
     tags = page.count("<")
     if tags > MAX_TAGS:
         raise Refusal(HTML_TOO_COMPLEX, f"{tags} tags; at most {MAX_TAGS} are read")
-    pairs = 0
+    pairs = total = 0
+    shortest = _SHORT_TAG if len(page) <= _SMALL_PAGE else 0
     for match in _TAG.finditer(page):
-        if match.end() - match.start() > _LONG_TAG:
+        if match.end() - match.start() > shortest:
             attributes = len(_ATTRIBUTE.findall(match.group()))
+            total += attributes
             pairs += attributes * attributes
-            if pairs > _MAX_ATTRIBUTE_PAIRS:
-                raise Refusal(HTML_TOO_COMPLEX, f"an element has {attributes} attributes")
+            if pairs > _MAX_ATTRIBUTE_PAIRS or total > MAX_ATTRIBUTES:
+                raise Refusal(HTML_TOO_COMPLEX, f"an element has {attributes} attributes, the page {total} up to there")
