@@ -47,6 +47,7 @@ _MONTHS: Final = {
     for name in names.split()
 }
 
+_MAIL: Final = re.compile(r"\d\d:\d\d\s(?:[+-]\d{4}|(?![AP]M)[A-Z]{1,5})$")
 _CLOCK: Final = re.compile(r"\b(\d{1,2})[:.h](\d{2})(?:[:.](\d{2}))?\s{0,3}([ap]\.?m\b)?", re.IGNORECASE)
 _ZONE: Final = re.compile(r"(?:\b(?:utc|gmt|z)\b\s?)?([+-])(\d{2}):?(\d{2})\b|\b(utc|gmt)\b", re.IGNORECASE)
 _DAY_MONTH: Final = re.compile(
@@ -129,6 +130,8 @@ def _from_iso(text: str) -> When | None:
 
 
 def _from_mail(text: str) -> When | None:
+    if not _MAIL.search(text):
+        return None
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

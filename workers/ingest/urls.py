@@ -109,7 +109,12 @@ def is_domain(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def _registrable(host: str) -> str:
     found = _extract(host)
-    return f"{found.domain}.{found.suffix}" if found.domain and found.suffix else host
+    if found.domain and found.suffix:
+        return f"{found.domain}.{found.suffix}"
+    if found.suffix or host.startswith("[") or ":" in host or host.replace(".", "").isdigit():
+        return host
+    # Under a top-level domain that the list does not know, its rule is `*`: the last two labels.
+    return ".".join(host.split(".")[-2:])
 
 
 def _host(host: str) -> str | None:
