@@ -121,7 +121,8 @@ def scale(count: int) -> None:
     between = time.process_time()
     DedupStage().load_snapshot(0, data)
     print(
-        f"snapshot: {len(data):,} bytes, {between - start:.2f} s to write, {time.process_time() - between:.2f} s to load"
+        f"snapshot: {len(data):,} bytes, {between - start:.2f} s to write, "
+        f"{time.process_time() - between:.2f} s to load"
     )
 
 

@@ -31,7 +31,7 @@ FINGERPRINT_VERSION: Final = "kmv1"
 PAIRS: Final = 128
 """Most hashes of word pairs kept (32 bits each). A text of 500 words has about 290 pairs."""
 
-KEYS: Final = 24
+KEYS: Final = 32
 """Most hashes of word triples under which an article is indexed (32 bits each)."""
 
 PROBES: Final = 128

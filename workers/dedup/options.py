@@ -25,7 +25,7 @@ class DedupOptions:
     forward_copies: bool = False
     similarity: float = 0.05
     containment: float = 0.35
-    facts: float = 0.5
+    facts: float = 0.52
     max_entries: int = 1_000_000
 
     def __post_init__(self) -> None:

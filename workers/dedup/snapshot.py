@@ -71,6 +71,7 @@ def dump(state: PartitionState, options: DedupOptions, version: str) -> bytes:
     parts = [MAGIC, _LENGTH.pack(len(header)), header]
     parts.extend(getattr(table, name)[rows].tobytes() for name, _, _ in COLUMNS)
     parts.append(np.packbits(state.by_text.linked(rows)).tobytes())
+    parts.append(state.by_key.keys(rows).tobytes())
     parts.append(np.packbits(state.by_key.linked(rows)).tobytes())
     checksum = hashlib.blake2b(digest_size=_SUM_BYTES)
     for part in parts:
@@ -105,7 +106,6 @@ def _state(header: _Header, data: memoryview, options: DedupOptions) -> Partitio
     state, count = PartitionState(options), header.rows
     state.reserve(count)
     table, at = state.table, 0
-    rows = np.arange(count)
 
     def take(kind: str, items: int) -> Any:
         nonlocal at
@@ -118,6 +118,7 @@ def _state(header: _Header, data: memoryview, options: DedupOptions) -> Partitio
             column = take(kind, count * width)
             getattr(table, name)[:count] = column.reshape(count, width) if width > 1 else column
         in_text = np.unpackbits(take("u1", -(-count // 8)), count=count).astype(bool).reshape(count, 1)
+        keys = take("<u4", count * KEYS).reshape(count, KEYS)
         in_keys = np.unpackbits(take("u1", -(-count * KEYS // 8)), count=count * KEYS).astype(bool).reshape(count, KEYS)
         table.urls[:count] = header.urls
         table.decisions[:count] = header.row_decisions
@@ -127,9 +128,9 @@ def _state(header: _Header, data: memoryview, options: DedupOptions) -> Partitio
     table.alive[:count] = True
     low = np.uint64(0xFFFFFFFF)
     everyone = np.ones((count, 1), bool)
-    state.by_id.rebuild(rows, (table.id[:count, 1:] & low).astype(np.uint32), everyone)
-    state.by_text.rebuild(rows, (table.hash[:count, 1:] & low).astype(np.uint32), in_text)
-    state.by_key.rebuild(rows, table.keys[:count], in_keys)
+    state.by_id.rebuild((table.id[:count, 1:] & low).astype(np.uint32), everyone)
+    state.by_text.rebuild((table.hash[:count, 1:] & low).astype(np.uint32), in_text)
+    state.by_key.rebuild(keys, in_keys)
     state.last_offset, state.watermark_us = header.last_offset, header.watermark_us
     state.next_seq, state.entries = header.next_seq, count
     for row in range(count):

@@ -25,8 +25,8 @@ MOST_POSTINGS: Final = 32
 MOST_REVISIONS: Final = 8
 """Most revisions of an article whose texts are known; the oldest is forgotten first."""
 
-MOST_CANDIDATES: Final = 8
-"""Most articles that a new one is compared with: those under the most common keys."""
+MOST_CANDIDATES: Final = 12
+"""Most articles that a new one is compared with: those that share the most and the rarest keys."""
 
 NEVER: Final = -(1 << 62)
 _HEAP_ZERO: Final = 1 << 60
@@ -83,14 +83,22 @@ class PartitionState:
         """Return up to `MOST_CANDIDATES` rows that share keys with `probes`: most in common first, then the oldest."""
         if not len(probes) or not self.entries:
             return np.empty(0, np.int64)
-        _, found = self.by_key.find(probes, self.table.alive)
-        rows, hits = np.unique(found, return_counts=True)
-        return rows[np.lexsort((self.table.seq[rows], -hits))[:MOST_CANDIDATES]]
+        places, found = self.by_key.find(probes, self.table.alive)
+        if not len(found):
+            return found
+        # A key that few share says more than one that many share.
+        shares = MOST_POSTINGS // np.bincount(places, minlength=len(probes))[places]
+        rows, which = np.unique(found, return_inverse=True)
+        weights = np.zeros(len(rows), np.int64)
+        np.add.at(weights, which, shares)
+        return rows[np.lexsort((self.table.seq[rows], -weights))[:MOST_CANDIDATES]]
 
     def nbytes(self) -> int:
-        """Bytes held, about: arrays as allocated; URLs, decisions and the queue of the oldest by their usual size."""
-        arrays = self.table.nbytes + self.by_id.nbytes + self.by_text.nbytes + self.by_key.nbytes
-        return arrays + self.decisions.nbytes + 200 * self.entries
+        """Bytes held, about: columns of rows in use; URLs, decisions and queue by their usual size."""
+        used = self.table.rows - len(self._free)
+        columns = self.table.nbytes + self.by_id.nbytes + self.by_text.nbytes + self.by_key.nbytes
+        heads = self.by_id.head_bytes + self.by_text.head_bytes + self.by_key.head_bytes
+        return columns * used // max(1, self.table.rows) + heads + self.decisions.nbytes + 200 * self.entries
 
     # ---- changing -------------------------------------------------------------------------------------------------
 
@@ -194,8 +202,6 @@ class PartitionState:
         for row in versions[MOST_REVISIONS - 1 :]:
             self._kill(row)
         known = self.text(entry.content_hash)
-        if not made.keys.size and known >= 0:
-            made = table.fingerprint(known)
         row = self._take()
         table.id[row] = identity = words(entry.id)
         table.hash[row] = text = words(entry.content_hash)
@@ -205,7 +211,10 @@ class PartitionState:
         table.revision[row] = entry.revision
         table.urls[row] = entry.url
         table.decisions[row] = packed
-        table.set_fingerprint(row, made)
+        if known >= 0 and entry.verdict == "exact_copy":
+            table.copy_fingerprint(known, row)
+        else:
+            table.set_fingerprint(row, made)
         self.by_id.link(row, np.array([identity[1] & 0xFFFFFFFF], np.uint32), _ONE)
         if known < 0:
             # Only the first article of a text is found by its words: the others would be the same candidate again.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.dedup.fingerprint import FACT_END, FACTS, KEYS, PAIR_END, PAIRS, Fingerprint
+from workers.dedup.fingerprint import FACT_END, FACTS, PAIR_END, PAIRS, Fingerprint
 
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("id", "<u8", 2),
@@ -18,19 +18,25 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("last_us", "<i8", 1),
     ("revision", "<u4", 1),
     ("pairs", "<u4", PAIRS),
-    ("keys", "<u4", KEYS),
     ("facts", "<u2", FACTS),
-    ("sizes", "u1", 3),
+    ("sizes", "u1", 2),
     ("whole", "?", 2),
 )
 """Name, type and width of each column. `hash` is the content hash; `seq` counts the rows ever made; `first_us` and
 `last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `sizes` counts the
-pairs, keys and facts, and `whole` says for pairs and facts whether the sketch holds the whole set."""
+pairs and facts, and `whole` says for pairs and facts whether the sketch holds the whole set."""
 
 
 def words(digest: str) -> tuple[int, int]:
     """Return the two 64-bit halves of 32 hex digits."""
     return int(digest[:16], 16), int(digest[16:], 16)
+
+
+def grown(column: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Return `column` lengthened with zeros. The system gives their memory only when they are first written."""
+    longer = np.zeros((rows, *column.shape[1:]), column.dtype)
+    longer[: len(column)] = column
+    return longer
 
 
 class Table:
@@ -52,7 +58,6 @@ class Table:
     last_us: NDArray[np.int64]
     revision: NDArray[np.uint32]
     pairs: NDArray[np.uint32]
-    keys: NDArray[np.uint32]
     facts: NDArray[np.uint16]
     sizes: NDArray[np.uint8]
     whole: NDArray[np.bool_]
@@ -64,13 +69,11 @@ class Table:
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` rows."""
-        more = rows - self.rows
-        self.alive = np.concatenate([self.alive, np.zeros(more, bool)])
-        for name, kind, width in COLUMNS:
-            old = getattr(self, name)
-            setattr(self, name, np.concatenate([old, np.zeros((more, width) if width > 1 else more, kind)]))
-        self.urls.extend([None] * more)
-        self.decisions.extend([None] * more)
+        self.alive = grown(self.alive, rows)
+        for name, _, _ in COLUMNS:
+            setattr(self, name, grown(getattr(self, name), rows))
+        self.urls.extend([None] * (rows - self.rows))
+        self.decisions.extend([None] * (rows - self.rows))
         self.rows = rows
 
     def digest(self, column: NDArray[np.uint64], row: int) -> str:
@@ -78,25 +81,17 @@ class Table:
         return f"{int(column[row, 0]):016x}{int(column[row, 1]):016x}"
 
     def set_fingerprint(self, row: int, made: Fingerprint) -> None:
-        """Write `made` into `row`, padded with values that no hash has."""
+        """Write `made`, but for its keys, into `row`, padded with values that no hash has."""
         for line, part, end in (
             (self.pairs[row], made.pairs, PAIR_END),
-            (self.keys[row], made.keys, PAIR_END),
             (self.facts[row], made.facts, FACT_END),
         ):
             line[: len(part)] = part
             line[len(part) :] = end
-        self.sizes[row] = len(made.pairs), len(made.keys), len(made.facts)
+        self.sizes[row] = len(made.pairs), len(made.facts)
         self.whole[row] = made.pairs_whole, made.facts_whole
 
-    def fingerprint(self, row: int) -> Fingerprint:
-        """Return a copy of the fingerprint in `row`."""
-        pairs, keys, facts = self.sizes[row].tolist()
-        whole = self.whole[row].tolist()
-        return Fingerprint(
-            self.pairs[row, :pairs].copy(),
-            whole[0],
-            self.keys[row, :keys].copy(),
-            self.facts[row, :facts].copy(),
-            whole[1],
-        )
+    def copy_fingerprint(self, source: int, row: int) -> None:
+        """Give `row` the fingerprint of the row `source`."""
+        for column in (self.pairs, self.facts, self.sizes, self.whole):
+            column[row] = column[source]

@@ -22,7 +22,7 @@ FACTLESS_SIMILARITY: Final = 0.8
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """`similarity`: estimated Jaccard similarity of the word pairs; `containment`: the larger share of common pairs in
-    one of the two texts; `facts`: (common + 1) / (all + 3) facts of that text, so that few facts prove little."""
+    one of the two texts; `facts`: (common + 1) / (all + 4) facts of that text, so that few facts prove little."""
 
     similarity: float
     containment: float
@@ -38,7 +38,7 @@ def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64]) -> list[Li
     """
     sizes, whole = table.sizes[rows], table.whole[rows]
     pairs = _overlap(made.pairs, made.pairs_bound, table.pairs[rows], sizes[:, 0], whole[:, 0], PAIR_END)
-    facts = _overlap(made.facts, made.facts_bound, table.facts[rows], sizes[:, 2], whole[:, 1], FACT_END)
+    facts = _overlap(made.facts, made.facts_bound, table.facts[rows], sizes[:, 1], whole[:, 1], FACT_END)
     return [_likeness(p, f) for p, f in zip(pairs, facts, strict=True)]
 
 
@@ -80,7 +80,7 @@ def _likeness(pairs: tuple[int, int, int], facts: tuple[int, int, int]) -> Liken
     return Likeness(
         similarity=common / union if union else 0.0,
         containment=common / min(left, right) if common else 0.0,
-        facts=(common_facts + 1) / (inner_facts + 3),
+        facts=(common_facts + 1) / (inner_facts + 4),
         shared_pairs=common,
         any_facts=bool(left_facts or right_facts),
     )
