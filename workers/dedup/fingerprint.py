@@ -11,7 +11,7 @@ The sets are:
 - pairs of neighbouring content words (short words are left out, so that light rewording breaks few of them);
 - triples of the same words, rarer than pairs: the keys under which candidates are found;
 - facts: numbers and words written with a capital inside a sentence. Two issues of a template share their words and
-  differ in these.
+  differ in these. In scripts without capitals every longer word counts.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ FACT_END: Final = 0xFFFF
 U32 = NDArray[np.uint32]
 U16 = NDArray[np.uint16]
 U64 = NDArray[np.uint64]
+Bools = NDArray[np.bool_]
 
 _SHORT: Final = 3
 """Longest word that counts as a function word, in scripts that have short ones (Latin, Greek, Cyrillic)."""
@@ -124,14 +125,15 @@ def fingerprint(text: str) -> tuple[Fingerprint, U32]:
         return EMPTY, np.empty(0, np.uint32)
     hashes = _hash_words(codes, starts, ends)
     first = codes[starts]
-    digit = _DIGIT[first]
-    facts = np.unique((_mix(hashes[digit | _named(codes, starts)]) >> np.uint64(48)).astype(np.uint16))
-    facts = facts[facts < FACT_END]
-
+    digit, caseless = _DIGIT[first], _CASELESS[first]
     ideograph = kinds[starts] == _IDEOGRAPH
     if ideograph.any():
         hashes = _widen(hashes, ideograph)
-    content = hashes[(ends - starts > _SHORT) | digit | ideograph | (first >= _SHORT_WORD_SCRIPTS_END)]
+    long = ends - starts > _SHORT
+    told = digit | _named(codes, starts) | (caseless & (long | ideograph))
+    facts = np.unique((_mix(hashes[told]) >> np.uint64(48)).astype(np.uint16))
+    facts = facts[facts < FACT_END]
+    content = hashes[long | digit | ideograph | (first >= _SHORT_WORD_SCRIPTS_END)]
     pairs = _shingles(content, 2)
     triples = _shingles(content, 3)
     made = Fingerprint(
@@ -181,17 +183,17 @@ def _hash_words(codes: U32, starts: NDArray[np.intp], ends: NDArray[np.intp]) ->
     return _mix(np.add.reduceat(terms, first))
 
 
-def _named(codes: U32, starts: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _named(codes: U32, starts: NDArray[np.intp]) -> Bools:
     """Which words have a capital and follow a small letter or a comma and one space: names, not sentence starts."""
     before = codes[np.maximum(starts - 1, 0)]
     earlier = codes[np.maximum(starts - 2, 0)]
-    found: NDArray[np.bool_] = (
+    found: Bools = (
         _UPPER[codes[starts]] & (before == ord(" ")) & (_SMALL[earlier] | (earlier == ord(","))) & (starts >= 2)
     )
     return found
 
 
-def _widen(hashes: U64, ideograph: NDArray[np.bool_]) -> U64:
+def _widen(hashes: U64, ideograph: Bools) -> U64:
     """Let each ideograph stand for itself and the next two words: alone it says too little."""
     padded = np.concatenate([hashes, np.zeros(2, np.uint64)])
     wide = _mix(padded[:-2] + padded[1:-1] * _POWERS[5] + padded[2:] * _POWERS[9])
@@ -223,10 +225,11 @@ def _powers() -> U64:
     return np.array([pow(base, n + 1, 2**64) for n in range(_LONGEST_POWER)], np.uint64)
 
 
-def _tables() -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], U64]:
-    """For each code point of the Basic Multilingual Plane: kind, is a digit, a capital, a small letter; lower case."""
+def _tables() -> tuple[NDArray[np.uint8], Bools, Bools, Bools, Bools, U64]:
+    """For each code point of the Basic Multilingual Plane: its kind; whether it is a digit, a capital, a small letter,
+    a letter without case; its lower case."""
     kind = np.zeros(0x10000, np.uint8)
-    digit, upper, small = (np.zeros(0x10000, bool) for _ in range(3))
+    digit, upper, small, caseless = (np.zeros(0x10000, bool) for _ in range(4))
     lower = np.arange(0x10000, dtype=np.uint64)
     for code in range(0x10000):
         char = chr(code)
@@ -236,10 +239,11 @@ def _tables() -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], 
         digit[code] = category == "Nd"
         upper[code] = category in ("Lu", "Lt")
         small[code] = category == "Ll"
+        caseless[code] = category == "Lo"
         folded = char.lower()
         if len(folded) == 1:
             lower[code] = ord(folded)
-    return kind, digit, upper, small, lower
+    return kind, digit, upper, small, caseless, lower
 
 
 def _is_unspaced(code: int) -> bool:
@@ -256,4 +260,4 @@ def _is_unspaced(code: int) -> bool:
 
 _BEYOND: Final = np.uint32(0x9FA5)
 _POWERS: Final = _powers()
-_KIND, _DIGIT, _UPPER, _SMALL, _LOWER = _tables()
+_KIND, _DIGIT, _UPPER, _SMALL, _CASELESS, _LOWER = _tables()
