@@ -141,7 +141,7 @@ class Chains:
     def _rehash(self) -> None:
         """Double the buckets. Each chain splits in two and keeps its order."""
         following, at = self._next.reshape(-1), self._heads[self._heads > 0] - 1
-        newest_first = []
+        newest_first = [np.empty(0, np.int32)]
         while len(at):
             newest_first.append(at)
             at = following[at] - 1

@@ -38,6 +38,9 @@ class Decision(Struct, frozen=True, array_like=True):
     match: Match | None
 
 
+ALWAYS_KEPT: Final = 10_000
+"""So many of the latest decisions are kept whatever their event time: far more than any engine has in flight."""
+
 PLAIN: Final = Decision("unique", 1, None, None)
 """By far the most frequent decision; it is kept as None."""
 
@@ -94,9 +97,12 @@ class Decisions:
         return unpack(self._packed[at])
 
     def expire(self, cutoff_us: int, most: int) -> None:
-        """Drop from the front what is older than `cutoff_us`, and what is more than `most`."""
-        end = len(self._offsets)
-        start = max(self._start, end - most)
+        """Drop from the front what is older than `cutoff_us` or more than `most`, but none of the latest `ALWAYS_KEPT`.
+
+        Those can be redelivered, however old they are: event times of a backfill may be years apart.
+        """
+        end = len(self._offsets) - ALWAYS_KEPT
+        start = max(self._start, min(end, len(self._offsets) - most))
         while start < end and self._times[start] < cutoff_us:
             start += 1
         self._start = start

@@ -101,7 +101,9 @@ class Fingerprint:
         except (binascii.Error, struct.error) as error:
             raise ValueError(f"not a fingerprint: {error}") from error
         at = _HEADER.size
-        if len(data) != at + 4 * pairs + 4 * keys + 2 * facts or pairs > PAIRS or keys > KEYS or facts > FACTS:
+        cut_short = (pairs < PAIRS and not flags & 1) or (facts < FACTS and not flags & 2)
+        oversized = pairs > PAIRS or keys > KEYS or facts > FACTS
+        if len(data) != at + 4 * pairs + 4 * keys + 2 * facts or oversized or cut_short:
             raise ValueError(f"not a fingerprint: {len(data)} bytes for {pairs}, {keys} and {facts} hashes")
         return cls(
             np.frombuffer(data, "<u4", pairs, at).astype(np.uint32),

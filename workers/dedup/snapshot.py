@@ -104,7 +104,7 @@ def load(data: bytes, options: DedupOptions, version: str) -> PartitionState:
 
 def _state(header: _Header, data: memoryview, options: DedupOptions) -> PartitionState:
     state, count = PartitionState(options), header.rows
-    state.reserve(count)
+    state.occupy(count)
     table, at = state.table, 0
 
     def take(kind: str, items: int) -> Any:
@@ -120,6 +120,8 @@ def _state(header: _Header, data: memoryview, options: DedupOptions) -> Partitio
         in_text = np.unpackbits(take("u1", -(-count // 8)), count=count).astype(bool).reshape(count, 1)
         keys = take("<u4", count * KEYS).reshape(count, KEYS)
         in_keys = np.unpackbits(take("u1", -(-count * KEYS // 8)), count=count * KEYS).astype(bool).reshape(count, KEYS)
+        if at != len(data) or not len(header.urls) == len(header.row_decisions) == count:
+            raise ValueError(f"{len(data)} bytes, of which {at} belong to {count} rows")
         table.urls[:count] = header.urls
         table.decisions[:count] = header.row_decisions
         state.decisions = Decisions.of(header.offsets, header.times_us, header.decided)

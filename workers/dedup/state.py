@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from schemas.messages import DedupLogEntry
 from workers.dedup.chains import Chains
 from workers.dedup.decisions import Decision, Decisions, pack, to_us
-from workers.dedup.fingerprint import KEYS, U32, Fingerprint
+from workers.dedup.fingerprint import EMPTY, KEYS, U32, Fingerprint
 from workers.dedup.options import DedupOptions
 from workers.dedup.table import Table, words
 
@@ -151,6 +151,11 @@ class PartitionState:
         """Whether there are changes that are neither committed nor rolled back."""
         return self._before is not None
 
+    def occupy(self, rows: int) -> None:
+        """Take the first `rows` rows of a new state into use, for a snapshot to fill."""
+        self.reserve(rows)
+        self._free.clear()
+
     def queue(self, row: int) -> None:
         """Enter `row` into the queue of the oldest."""
         last_us, seq = int(self.table.last_us[row]), int(self.table.seq[row])
@@ -216,11 +221,12 @@ class PartitionState:
         else:
             table.set_fingerprint(row, made)
         self.by_id.link(row, np.array([identity[1] & 0xFFFFFFFF], np.uint32), _ONE)
+        # Only the first article of a text is found by its words: the others would be the same candidate again.
+        keys = made.keys if known < 0 else EMPTY.keys
         if known < 0:
-            # Only the first article of a text is found by its words: the others would be the same candidate again.
             self.by_text.link(row, np.array([text[1] & 0xFFFFFFFF], np.uint32), _ONE)
-            places, _ = self.by_key.find(made.keys, table.alive)
-            self.by_key.link(row, made.keys, np.bincount(places, minlength=len(made.keys)) < MOST_POSTINGS)
+        places, _ = self.by_key.find(keys, table.alive)
+        self.by_key.link(row, keys, np.bincount(places, minlength=len(keys)) < MOST_POSTINGS)
         table.alive[row] = True
         self._added.append(row)
         self.next_seq += 1
