@@ -1,0 +1,50 @@
+"""Lag and positions of a Faust worker, measured as the kafka engine measures them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from faust.types import TP
+
+from newsmill.engines.kafka.positions import EVERY_SECONDS, Positions
+from newsmill.metrics import Metrics
+from newsmill.settings import Settings
+
+
+class _Facts:
+    """Answers what `Positions.measure` asks of a kafka-python consumer, from facts found before."""
+
+    def __init__(self, ends: Mapping[TP, int], places: Mapping[TP, int]) -> None:
+        self._ends = ends
+        self._places = places
+
+    def end_offsets(self, partitions: list[TP], timeout_ms: int) -> Mapping[TP, int]:
+        return self._ends
+
+    def position(self, tp: TP, timeout_ms: int) -> int:
+        return self._places[tp]
+
+
+class Lag(Positions):
+    """Positions of what a Faust consumer reads. Made, and closed, it talks to the broker: off the event loop."""
+
+    def __init__(self, settings: Settings, stage: str, metrics: Metrics) -> None:
+        super().__init__(settings, stage, metrics)
+        self._next = 0.0
+
+    async def measure_faust(self, thread: Any, done: Mapping[TP, int]) -> int | None:
+        """Measure if it is time to; return how many records wait in all, None where not measured.
+
+        Args:
+            thread: the consumer's thread.
+            done: by partition, the offset before which everything is processed.
+        """
+        if not done or time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + EVERY_SECONDS
+        ends = await thread.end_offsets(done)
+        places = {tp: thread.position_behind(tp, offset) for tp, offset in done.items()}
+        return await asyncio.to_thread(self.measure, _Facts(ends, places), set(done))
