@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from workers import ingest
 from workers.ingest import IngestStage
 from workers.ingest.document import ALIASES
 from workers.ingest.language import FastTextIdentifier, identify, language_code
@@ -208,3 +209,7 @@ def test_the_version_follows_the_language_model(stage: IngestStage) -> None:
     other = IngestStage(Known(("en", 1.0)))
     assert stage.version.split("+")[0] == other.version.split("+")[0]
     assert stage.version != other.version
+
+
+def test_the_package_loads_the_stage(stage: IngestStage) -> None:
+    assert ingest.load().version == stage.version
