@@ -21,7 +21,7 @@ import binascii
 import struct
 import unicodedata
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,7 @@ U32 = NDArray[np.uint32]
 U16 = NDArray[np.uint16]
 U64 = NDArray[np.uint64]
 Bools = NDArray[np.bool_]
+H = TypeVar("H", np.uint16, np.uint32)
 
 _SHORT: Final = 3
 """Longest word that counts as a function word, in scripts that have short ones (Latin, Greek, Cyrillic)."""
@@ -133,7 +134,7 @@ def fingerprint(text: str) -> tuple[Fingerprint, U32]:
         hashes = _widen(hashes, ideograph)
     long = ends - starts > _SHORT
     told = digit | _named(codes, starts) | (caseless & (long | ideograph))
-    facts = np.unique((_mix(hashes[told]) >> np.uint64(48)).astype(np.uint16))
+    facts = _distinct((_mix(hashes[told]) >> np.uint64(48)).astype(np.uint16))
     facts = facts[facts < FACT_END]
     content = hashes[long | digit | ideograph | (first >= _SHORT_WORD_SCRIPTS_END)]
     pairs = _shingles(content, 2)
@@ -210,8 +211,16 @@ def _shingles(words: U64, size: int) -> U32:
     total = words[:count] * _POWERS[1]
     for at in range(1, size):
         total = total + words[at : at + count] * _POWERS[1 + 2 * at]
-    found = np.unique((_mix(total) >> np.uint64(32)).astype(np.uint32))
+    found = _distinct((_mix(total) >> np.uint64(32)).astype(np.uint32))
     return found[:-1] if found[-1] == PAIR_END else found
+
+
+def _distinct(values: NDArray[H]) -> NDArray[H]:
+    """Sorted distinct values. For a few hundred, several times faster than np.unique."""
+    values = np.sort(values)
+    first = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values[first]
 
 
 def _mix(values: U64) -> U64:
