@@ -1,9 +1,11 @@
-"""The faust engine against a real Apache Kafka."""
+"""The faust engine against a real Apache Kafka, in this process."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,20 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from aiokafka.errors import CommitFailedError
 
 from newsmill import clients
 from newsmill import topics as admin
 from newsmill.engines.faust_engine import FaustEngine
+from newsmill.engines.faust_engine.batches import CommitError
+from newsmill.engines.faust_engine.outbox import WriteError
+from newsmill.engines.faust_engine.transport import ConsumerThread
+from newsmill.engines.limit import DeadLetterLimitExceeded
+from newsmill.health import Health
 from newsmill.local import LocalKafka
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
+from schemas import headers as h
 from schemas import topics
+from tests.support.cluster import Cluster
 from tests.support.stages import CountingStage, EchoStage
 
 pytestmark = pytest.mark.broker
 
 SECONDS = 60.0
+PARTITIONS = {topics.RAW: 2, topics.ARTICLES: 2, topics.UNIQUE: 3, topics.DEDUP_LOG: 2}
 
 
 @pytest.fixture
@@ -37,69 +47,7 @@ def settings(kafka: LocalKafka, tmp_path: Path, request: pytest.FixtureRequest) 
 
 @pytest.fixture
 def cluster(settings: Settings) -> Cluster:
-    return Cluster(settings, {topics.RAW: 2, topics.ARTICLES: 2, topics.UNIQUE: 3, topics.DEDUP_LOG: 2})
-
-
-class Cluster:
-    """The topics of one test, written and read by plain clients."""
-
-    def __init__(self, settings: Settings, partitions: dict[str, int]) -> None:
-        self.settings = settings
-        own = [replace(topic, name=clients.physical(settings, topic.name)) for topic in topics.TOPICS]
-        counts = {clients.physical(settings, name): count for name, count in partitions.items()}
-        with admin.admin_client(clients.connection(settings)) as client:
-            assert {made.outcome for made in admin.create(client, own, partitions=counts)} == {"created"}
-
-    def produce(
-        self, topic: str, values: Sequence[bytes | None], partition: int | None = 0, *, headers: Any = ()
-    ) -> None:
-        producer = KafkaProducer(**clients.producer(self.settings))
-        for number, value in enumerate(values):
-            producer.send(
-                clients.physical(self.settings, topic),
-                key=f"key {number}".encode(),
-                value=value,
-                partition=partition,
-                headers=list(headers),
-            )
-        producer.flush()
-        producer.close()
-
-    def abort(self, topic: str, values: Sequence[bytes]) -> None:
-        """Write `values` in a transaction that is aborted."""
-        producer = KafkaProducer(**clients.producer(self.settings), transactional_id=f"{self.settings.namespace}abort")
-        producer.init_transactions()
-        producer.begin_transaction()
-        for value in values:
-            producer.send(clients.physical(self.settings, topic), key=b"aborted", value=value, partition=0)
-        producer.flush()
-        producer.abort_transaction()
-        producer.close()
-
-    def read(self, topic: str) -> list[Any]:
-        """Return every record of `topic`, committed or not, partition by partition."""
-        consumer = KafkaConsumer(**clients.consumer(self.settings) | {"isolation_level": "read_uncommitted"})
-        name = clients.physical(self.settings, topic)
-        places = [TopicPartition(name, partition) for partition in sorted(consumer.partitions_for_topic(name))]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        ends = consumer.end_offsets(places)
-        found: list[Any] = []
-        while any(consumer.position(place) < ends[place] for place in places):
-            for records in consumer.poll(timeout_ms=200).values():
-                found += records
-        consumer.close()
-        return sorted(found, key=lambda record: (record.partition, record.offset))
-
-    def values(self, topic: str) -> list[bytes | None]:
-        return [record.value for record in self.read(topic)]
-
-    def committed(self, topic: str, stage: str) -> dict[int, int]:
-        consumer = KafkaConsumer(**clients.consumer(self.settings), group_id=clients.group(self.settings, stage))
-        name = clients.physical(self.settings, topic)
-        found = {p: consumer.committed(TopicPartition(name, p)) for p in consumer.partitions_for_topic(name)}
-        consumer.close()
-        return {partition: offset for partition, offset in found.items() if offset is not None}
+    return Cluster(settings, PARTITIONS)
 
 
 class Crash(BaseException):
@@ -114,7 +62,7 @@ def running(engine: FaustEngine) -> Iterator[list[BaseException]]:
     def run() -> None:
         try:
             engine.run()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (whatever it is, the test looks at it)
             raised.append(error)
 
     thread = threading.Thread(target=run)
@@ -134,20 +82,37 @@ def until(condition: Callable[[], bool], raised: Sequence[BaseException] = ()) -
         if raised:
             raise AssertionError("the engine ended") from raised[0]
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
-def total(metrics: Metrics, stage: str, outcome: str) -> float:
-    return metrics.registry.get_sample_value("newsmill_records_total", {"stage": stage, "outcome": outcome}) or 0.0
+def total(metrics: Metrics, stage: str) -> float:
+    """Return how many records `stage` has processed, durably."""
+    return sum(
+        sample.value
+        for family in metrics.records.collect()
+        for sample in family.samples
+        if sample.name == "newsmill_records_total" and sample.labels["stage"] == stage
+    )
+
+
+def work_off(engine: FaustEngine, count: int) -> None:
+    """Run `engine` until it has processed `count` records."""
+    with running(engine) as raised:
+        until(lambda: total(engine.metrics, engine.stage.name) >= count, raised)
+    assert not raised
+
+
+def ends_with(engine: FaustEngine) -> BaseException:
+    """Run `engine` until it raises."""
+    with running(engine) as raised:
+        until(lambda: bool(raised))
+    return raised[0]
 
 
 def test_records_in_outputs_out(settings: Settings, cluster: Cluster) -> None:
     cluster.produce(topics.RAW, [b"a", b"bad", b"raise", None, b"b"])
     cluster.produce(topics.RAW, [b"c"], partition=1, headers=[("trace", b"x"), ("origin", b"file:1")])
-    metrics = Metrics()
-    with running(FaustEngine(EchoStage(), settings, metrics)) as raised:
-        until(lambda: total(metrics, "ingest", "article") == 4 and total(metrics, "ingest", "dead_letter") == 2, raised)
-    assert not raised
+    work_off(FaustEngine(EchoStage(), settings, Metrics()), 6)
     assert sorted(cluster.values(topics.ARTICLES)) == [b"", b"A", b"B", b"C"]
     headers = {record.value: dict(record.headers) for record in cluster.read(topics.ARTICLES)}
     assert headers[b"C"]["origin"] == b"file:1"
@@ -159,3 +124,205 @@ def test_records_in_outputs_out(settings: Settings, cluster: Cluster) -> None:
     }
     assert b"cannot digest" in dead[b"raise"]["dead-detail"]
     assert cluster.committed(topics.RAW, "ingest") == {0: 5, 1: 1}
+
+
+def test_keys_and_headers_are_bytes_that_nobody_decodes(settings: Settings, cluster: Cluster) -> None:
+    cluster.produce(topics.RAW, [b"bad \xff\x00"], headers=[("h", b"\xff"), ("h", b"twice")])
+    work_off(FaustEngine(EchoStage(), settings, Metrics()), 1)
+    (dead,) = cluster.read(topics.DEAD_LETTERS)
+    assert dead.value == b"bad \xff\x00"
+    assert list(dead.headers)[:2] == [("h", b"\xff"), ("h", b"twice")]
+
+
+def test_a_key_goes_where_every_other_client_would_send_it(settings: Settings, cluster: Cluster) -> None:
+    values = [f"{number}".encode() for number in range(40)]
+    cluster.produce(topics.ARTICLES, values, partition=1)
+    cluster.produce(topics.UNIQUE, values, partition=None)
+    elsewhere = {record.key: record.partition for record in cluster.read(topics.UNIQUE)}
+    work_off(FaustEngine(CountingStage(), settings, Metrics()), 40)
+    written = [record for record in cluster.read(topics.UNIQUE) if record.value not in values]
+    assert {record.key: record.partition for record in written} == elsewhere
+    assert len(set(elsewhere.values())) == 3
+    # The log goes to the partition of the input, whatever the key says.
+    assert {record.partition for record in cluster.read(topics.DEDUP_LOG)} == {1}
+
+
+def test_aborted_records_are_never_seen(settings: Settings, cluster: Cluster) -> None:
+    cluster.produce(topics.RAW, [b"first"])
+    cluster.abort(topics.RAW, [b"aborted 1", b"aborted 2"])
+    cluster.produce(topics.RAW, [b"second"])
+    cluster.abort(topics.RAW, [b"aborted 3"])
+    engine = FaustEngine(EchoStage(), settings, Metrics())
+    with running(engine) as raised:
+        until(lambda: total(engine.metrics, "ingest") == 2, raised)
+        # 1 record, 2 aborted, marker, 1 record, 1 aborted, marker: the position behind them is committed, too.
+        until(lambda: cluster.committed(topics.RAW, "ingest") == {0: 7}, raised)
+    assert not raised
+    assert cluster.values(topics.ARTICLES) == [b"FIRST", b"SECOND"]
+    assert len(cluster.read(topics.RAW)) == 5, "the aborted records are there, for a client that wants them"
+
+
+STEPS = ["polled", "processed", "logged", "written", "committed", "done"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_crash_between_any_two_steps(settings: Settings, cluster: Cluster, step: str) -> None:
+    """All input comes out; what comes out twice is the same; the log holds each decision once."""
+    settings = replace(settings, batch_records=4)
+    # Many equal values: an input that is counted afresh instead of repeating its decision gives another output.
+    cluster.produce(topics.ARTICLES, [b"x" if number % 3 else b"y" for number in range(20)])
+    seen: Counter[str] = Counter()
+
+    def crash(at: str) -> None:
+        seen[at] += 1
+        if at == step and seen[at] == 2:
+            raise Crash(step)
+
+    first = FaustEngine(CountingStage(), settings, Metrics(), on_step=crash)
+    assert isinstance(ends_with(first), Crash)
+    committed = cluster.committed(topics.ARTICLES, "dedup")[0]
+    logged, written = len(cluster.read(topics.DEDUP_LOG)), len(cluster.read(topics.UNIQUE))
+    assert (committed, logged, written) == {
+        "polled": (4, 4, 4),
+        "processed": (4, 4, 4),
+        # The log comes first.
+        "logged": (4, 8, 4),
+        "written": (4, 8, 8),
+        "committed": (8, 8, 8),
+        "done": (8, 8, 8),
+    }[step]
+
+    work_off(FaustEngine(CountingStage(), settings, Metrics()), 20 - committed)
+    outputs = Counter((record.key, record.value) for record in cluster.read(topics.UNIQUE))
+    expected = []
+    counts: Counter[str] = Counter()
+    for number in range(20):
+        value = "x" if number % 3 else "y"
+        expected.append((f"key {number}".encode(), json.dumps({"value": value, "count": counts[value]}).encode()))
+        counts[value] += 1
+    assert set(outputs) == set(expected)
+    assert sum(outputs.values()) == 24 if step == "written" else 20
+    offsets = [int(h.get(record.headers, h.INPUT_OFFSET) or b"-1") for record in cluster.read(topics.DEDUP_LOG)]
+    assert offsets == list(range(20))
+    assert cluster.committed(topics.ARTICLES, "dedup") == {0: 20}
+
+
+def test_state_is_there_after_a_restart_and_after_a_rebalance(settings: Settings, cluster: Cluster) -> None:
+    for partition in (0, 1):
+        cluster.produce(topics.ARTICLES, [b"x", b"x"], partition)
+    work_off(FaustEngine(CountingStage(), settings, Metrics()), 4)
+    one = FaustEngine(CountingStage(), settings, Metrics())
+    two = FaustEngine(CountingStage(), replace(settings, instance="1"), Metrics())
+
+    def places(engine: FaustEngine) -> set[str]:
+        return {labels[1] for labels in engine.metrics.committed._metrics}
+
+    with running(one) as raised:
+        until(lambda: places(one) == {"0", "1"}, raised)
+        with running(two) as raised_two:
+            until(lambda: len(places(one)) == len(places(two)) == 1, raised + raised_two)
+            for partition in (0, 1):
+                cluster.produce(topics.ARTICLES, [b"x"], partition)
+            until(lambda: total(one.metrics, "dedup") == total(two.metrics, "dedup") == 1, raised + raised_two)
+            assert isinstance(one.stage, CountingStage)
+            assert set(one.stage.seen) == {int(place) for place in places(one)}
+        until(lambda: places(one) == {"0", "1"}, raised)
+        for partition in (0, 1):
+            cluster.produce(topics.ARTICLES, [b"x"], partition)
+        until(lambda: total(one.metrics, "dedup") == 3, raised)
+    assert not raised + raised_two
+    by_place: dict[int, list[int]] = {0: [], 1: []}
+    for record in cluster.read(topics.DEDUP_LOG):
+        by_place[record.partition].append(json.loads(record.value)["count"])
+    assert by_place == {0: [0, 1, 2, 3], 1: [0, 1, 2, 3]}
+
+
+def test_workers_that_come_and_go_lose_nothing(settings: Settings, cluster: Cluster) -> None:
+    settings = replace(settings, batch_records=7)
+    steady = FaustEngine(EchoStage(), settings, Metrics())
+    stop = threading.Event()
+    sent = 0
+
+    def feed() -> None:
+        nonlocal sent
+        while not stop.is_set():
+            for partition in (0, 1):
+                cluster.produce(topics.RAW, [f"{sent + number}".encode() for number in range(20)], partition)
+                sent += 20
+
+    feeder = threading.Thread(target=feed)
+    with running(steady) as raised:
+        feeder.start()
+        try:
+            until(lambda: total(steady.metrics, "ingest") > 0, raised)
+            for number in (1, 2):
+                passing = FaustEngine(EchoStage(), replace(settings, instance=f"{number}"), Metrics())
+                with running(passing) as raised_too:
+                    until(lambda engine=passing: total(engine.metrics, "ingest") > 20, raised + raised_too)
+                assert not raised_too
+        finally:
+            stop.set()
+            feeder.join()
+        until(lambda: sum(cluster.committed(topics.RAW, "ingest").values()) == sent, raised)
+    assert not raised
+    assert set(cluster.values(topics.ARTICLES)) == {f"{number}".encode() for number in range(sent)}
+
+
+def test_a_commit_that_fails_ends_the_worker(
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.produce(topics.RAW, [b"a"])
+    commit = ConsumerThread.commit_offsets
+
+    async def fail(self: ConsumerThread, offsets: Any) -> None:
+        if any(offset.offset for offset in offsets.values()):
+            raise CommitFailedError("already rebalanced")
+        await commit(self, offsets)
+
+    monkeypatch.setattr(ConsumerThread, "commit_offsets", fail)
+    engine = FaustEngine(EchoStage(), settings, Metrics())
+    assert isinstance(ends_with(engine), CommitError)
+    assert total(engine.metrics, "ingest") == 0
+    assert cluster.committed(topics.RAW, "ingest") == {0: 0}
+
+
+def test_an_output_that_the_broker_refuses_ends_the_worker(settings: Settings, cluster: Cluster) -> None:
+    name = clients.physical(settings, topics.ARTICLES)
+    with admin.admin_client(clients.connection(settings)) as client:
+        client.alter_configs([admin.ConfigResource("topic", name, {"max.message.bytes": "1000"})])
+    cluster.produce(topics.RAW, [bytes(range(256)) * 20])
+    engine = FaustEngine(EchoStage(), replace(settings, compression="none"), Metrics())
+    assert isinstance(ends_with(engine), WriteError)
+    assert cluster.committed(topics.RAW, "ingest") == {0: 0}
+    assert total(engine.metrics, "ingest") == 0
+
+
+def test_a_broken_stage_stops_at_the_limit_and_again_after_a_restart(settings: Settings, cluster: Cluster) -> None:
+    settings = replace(settings, dead_letter_limit=2, batch_records=2)
+    cluster.produce(topics.RAW, [b"raise"] * 6)
+    for _ in range(2):
+        assert isinstance(ends_with(FaustEngine(EchoStage(), settings, Metrics())), DeadLetterLimitExceeded)
+        # The window is committed with the offset, so the second start dead-letters no further records.
+        assert len(cluster.read(topics.DEAD_LETTERS)) == 2
+        assert cluster.committed(topics.RAW, "ingest") == {0: 2}
+
+
+def test_lag_and_health(settings: Settings, cluster: Cluster) -> None:
+    cluster.produce(topics.RAW, [b"a", b"b", b"c"])
+    metrics, health = Metrics(), Health(60.0)
+
+    def sample(name: str) -> float | None:
+        return metrics.registry.get_sample_value(name, {"stage": "ingest", "partition": "0"})
+
+    assert health.not_ready()
+    with running(FaustEngine(EchoStage(), settings, metrics, health)) as raised:
+        until(lambda: sample("newsmill_committed_offset") == 3 and sample("newsmill_lag_records") == 0, raised)
+        assert (sample("newsmill_end_offset"), sample("newsmill_unstable_records")) == (3, 0)
+        until(lambda: not health.not_ready(), raised)
+    assert not raised
+
+
+def test_stopped_before_it_runs(settings: Settings) -> None:
+    engine = FaustEngine(EchoStage(), settings, Metrics())
+    engine.stop()
+    engine.run()

@@ -113,6 +113,8 @@ class FaustEngine:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 waiting.discard(started)
         finally:
+            # From here on there is nothing to wake, and soon no event loop.
+            self._wake = lambda: None
             await self._end(app)
             for task in (started, ended, stop):
                 task.cancel()

@@ -9,9 +9,7 @@ from typing import Any
 
 from faust.types import TP
 
-from newsmill.engines.kafka.positions import EVERY_SECONDS, Positions
-from newsmill.metrics import Metrics
-from newsmill.settings import Settings
+from newsmill.engines.kafka.positions import Positions
 
 
 class _Facts:
@@ -31,10 +29,6 @@ class _Facts:
 class Lag(Positions):
     """Positions of what a Faust consumer reads. Made, and closed, it talks to the broker: off the event loop."""
 
-    def __init__(self, settings: Settings, stage: str, metrics: Metrics) -> None:
-        super().__init__(settings, stage, metrics)
-        self._next = 0.0
-
     async def measure_faust(self, thread: Any, done: Mapping[TP, int]) -> int | None:
         """Measure if it is time to; return how many records wait in all, None where not measured.
 
@@ -42,9 +36,8 @@ class Lag(Positions):
             thread: the consumer's thread.
             done: by partition, the offset before which everything is processed.
         """
-        if not done or time.monotonic() < self._next:
+        if not done or time.monotonic() < self._due:
             return None
-        self._next = time.monotonic() + EVERY_SECONDS
         ends = await thread.end_offsets(done)
         places = {tp: thread.position_behind(tp, offset) for tp, offset in done.items()}
         return await asyncio.to_thread(self.measure, _Facts(ends, places), set(done))

@@ -66,7 +66,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
 
     async def commit_offsets(self, offsets: Mapping[TP, OffsetAndMetadata]) -> None:
         """Commit `offsets`; return when the broker has confirmed them. Raises KafkaError."""
-        await self.call_thread(self._ensure_consumer().commit, offsets)
+        plain = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items()}
+        await self.call_thread(self._ensure_consumer().commit, plain)
 
     async def committed_offsets(self, partitions: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
         """Return what the group has committed, with metadata; partitions without an offset are left out."""
@@ -86,7 +87,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
 
         That is beyond `done` where only markers of transactions lie between.
         """
-        if done < self.handed_over.get(tp, 0):
+        if done < self.handed_over.get(tp, done):
             return done
         state = self._ensure_consumer()._fetcher._subscriptions.subscription.assignment.state_value(tp)
         return max(done, state.position) if state is not None and state.has_valid_position else done
