@@ -128,13 +128,16 @@ def test_an_epoch_bump_during_the_commit_is_noticed(place: MakePlace) -> None:
         nonlocal offsets_sent
         offsets_sent += step == "offsets"
         if step == "offsets" and offsets_sent == 2:
-            engine.engine._transactor.producer._transaction_manager.bump_producer_id_and_epoch()
-            # A commit in this state would raise; the fault is a bump that completes while the commit is on its way.
             manager = engine.engine._transactor.producer._transaction_manager
-            deadline = time.monotonic() + 10
-            while manager.is_bumping_epoch() and time.monotonic() < deadline:
-                time.sleep(0.01)
-            manager.begin_transaction()
+            begin_commit = manager.begin_commit
+
+            def bumped_on_the_way() -> object:
+                with manager._lock:
+                    result = begin_commit()
+                    manager.bump_producer_id_and_epoch()
+                return result
+
+            manager.begin_commit = bumped_on_the_way
 
     engine = Running(EchoStage(), p.settings, on_step=bump)
     error = engine.ended()
