@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from newsmill.errors import NewsmillError
+
 PREFIX: Final = "NEWSMILL_"
 MASK: Final = "********"
 
 
-class SettingsError(ValueError):
+class SettingsError(NewsmillError):
     """A setting is unknown or has an impossible value. The text names it and says what is allowed."""
 
 

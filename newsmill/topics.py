@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from schemas.limits import HEADER_ROOM_BYTES, MAX_RECORD_BYTES
+from newsmill.clients import MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
 from schemas.topics import TOPICS, Topic
 
 BROKER_DEFAULT: Final = -1
@@ -48,13 +48,18 @@ class Described:
     size_bytes: int | None = None
 
 
+def declared(namespace: str = "") -> tuple[Topic, ...]:
+    """Return the declared topics as a cluster has them, with `namespace` before their names."""
+    return tuple(replace(topic, name=namespace + topic.name) for topic in TOPICS)
+
+
 def topic_settings(topic: Topic) -> dict[str, str]:
     """Return the topic-level settings that `topic` is created with, by their Kafka names."""
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(_milliseconds(topic.retention)),
         "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(MAX_RECORD_BYTES + HEADER_ROOM_BYTES),
+        "max.message.bytes": str(MAX_DEAD_LETTER_BYTES if topic.message is None else MAX_MESSAGE_BYTES),
         "compression.type": "producer",
     }
 

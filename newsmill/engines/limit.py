@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Final
+from typing import ClassVar, Final
+
+from newsmill.errors import NewsmillError
 
 WINDOW: Final = 1_000
 """Records of a partition that are looked back on."""
 
 
-class DeadLetterLimitExceeded(Exception):
+class DeadLetterLimitExceeded(NewsmillError):
     """The stage raised on too many of the last records. Nothing of the batch has been written."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class FailureWindow:

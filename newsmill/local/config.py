@@ -91,7 +91,8 @@ def server_properties(who: Identity, log_dir: Path, overrides: Mapping[str, str]
 
     `overrides` replaces or adds settings by their Kafka names.
     """
-    record_bytes = str(MAX_RECORD_BYTES + HEADER_ROOM_BYTES)
+    # Twice the room: a dead letter carries the headers of the refused record and those that say why.
+    record_bytes = str(MAX_RECORD_BYTES + 2 * HEADER_ROOM_BYTES)
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -122,9 +123,6 @@ def server_properties(who: Identity, log_dir: Path, overrides: Mapping[str, str]
         "auto.create.topics.enable": "false",
         # Nobody else is about to join: a worker need not wait for company.
         "group.initial.rebalance.delay.ms": "0",
-        # A killed broker comes back only when its former self's session has ended: 9 s by default.
-        "broker.session.timeout.ms": "4000",
-        "broker.heartbeat.interval.ms": "1000",
         # How often transactions past their timeout are looked for. Until one is aborted, its readers stand still.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         # 128 MiB of heap by default, whether or not there is anything to clean.

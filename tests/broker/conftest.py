@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from newsmill.local import LocalKafka, LocalKafkaError
 from newsmill.local.jars import ensure_jars
 from newsmill.local.java import find_java
+from tests.support.kafka import Place, Running
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,16 @@ def kafka(kafka_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A broker that all tests of the session share. Tests use topics and groups with names of their own."""
     with LocalKafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture
+def place(kafka: LocalKafka, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Place]]:
+    """Make topics for this test alone: `place(raw=4)` gives news.raw four partitions."""
+    made = itertools.count()
+
+    def make(**partitions: int) -> Place:
+        name = f"t{zlib.crc32(request.node.nodeid.encode()):08x}{next(made)}"
+        return Place(kafka.bootstrap, name, tmp_path / "state", **partitions)
+
+    yield make
+    Running.bury_all()

@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from newsmill import topics
 from newsmill.local import LocalKafka, LocalKafkaError, process, stop_recorded
-from newsmill.local.kafka import pid_file
+from newsmill.local.kafka import QUICK_START, pid_file
 from schemas.limits import MAX_RECORD_BYTES
 from schemas.topics import TOPICS, Topic
 
@@ -60,7 +60,7 @@ def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
 def test_topics_are_created_as_declared(kafka: LocalKafka) -> None:
     declared = renamed("declared")
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        assert [outcome.outcome for outcome in topics.create(admin, declared)] == ["created"] * len(TOPICS)
+        assert [(o.topic, o.outcome) for o in topics.create(admin, declared)] == [(t.name, "created") for t in declared]
         rows = topics.describe(admin, declared)
         settings = topics._settings(admin, [topic.name for topic in declared])
     assert [(row.topic, row.partitions, row.retention) for row in rows] == [
@@ -82,11 +82,11 @@ def test_creating_twice_changes_nothing(kafka: LocalKafka) -> None:
 
 
 def test_a_topic_with_other_settings_is_reported_and_left_alone(kafka: LocalKafka) -> None:
-    (first, *_) = renamed("other")
+    raw = renamed("other")[0]
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        topics.create(admin, [replace(first, retention=timedelta(hours=1))], partitions={first.name: 2})
-        (outcome,) = topics.create(admin, [first])
-        (row,) = topics.describe(admin, [first])
+        topics.create(admin, [replace(raw, retention=timedelta(hours=1))], partitions={raw.name: 2})
+        (outcome,) = topics.create(admin, [raw])
+        (row,) = topics.describe(admin, [raw])
     assert outcome.outcome == "differs"
     assert outcome.details == (
         "it has 2 partitions, declared are 4",
@@ -96,7 +96,7 @@ def test_a_topic_with_other_settings_is_reported_and_left_alone(kafka: LocalKafk
 
 
 def test_what_cannot_be_created_says_why_and_the_rest_is_created(kafka: LocalKafka) -> None:
-    (first, second, *_) = renamed("half")
+    first, second, *_ = renamed("half")
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
         bad, good = topics.create(admin, [first, second], partitions={first.name: 0})
     assert bad.outcome == "failed"
@@ -111,41 +111,41 @@ def test_absent_topics_are_described_as_having_no_partitions(kafka: LocalKafka) 
 
 
 def test_offsets_and_size_are_described_and_the_largest_record_passes(kafka: LocalKafka) -> None:
-    (first, *_) = renamed("sizes")
+    raw = renamed("sizes")[0]
     largest = b"\xff" * MAX_RECORD_BYTES
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
-        topics.create(admin, [first])
-        write(kafka.bootstrap, first.name, b"one", largest)
-        (row,) = topics.describe(admin, [first])
+        topics.create(admin, [raw])
+        write(kafka.bootstrap, raw.name, b"one", largest)
+        (row,) = topics.describe(admin, [raw])
     assert (row.start, row.end) == ((0, 0, 0, 0), (2, 0, 0, 0))
     assert row.size_bytes is not None
     assert row.size_bytes > MAX_RECORD_BYTES
-    assert read(kafka.bootstrap, first.name, 2) == [b"one", largest]
+    assert read(kafka.bootstrap, raw.name, 2) == [b"one", largest]
 
 
 def test_data_and_address_survive_a_stop_and_a_crash(tmp_path: Path) -> None:
-    (first, *_) = renamed("kept")
+    name = TOPICS[0].name
     # A killed broker is let in again once its former self's session has ended.
     soon = {"broker.session.timeout.ms": "2000", "broker.heartbeat.interval.ms": "500"}
-    broker = LocalKafka(tmp_path / "data", overrides=soon)
+    broker = LocalKafka(tmp_path / "data", overrides=soon, jvm_options=[QUICK_START])
     try:
         broker.start()
         broker.wait_ready()
         address = broker.bootstrap
         with topics.admin_client({"bootstrap_servers": address}) as admin:
-            topics.create(admin, [first])
-        write(address, first.name, b"before the stop")
+            topics.create(admin, TOPICS[:1])
+        write(address, name, b"before the stop")
         broker.restart()
         assert broker.bootstrap == address
-        write(address, first.name, b"before the crash")
+        write(address, name, b"before the crash")
         broker.kill()
         assert broker.pid is None
         # Another object, as another command would make.
-        broker = LocalKafka(tmp_path / "data")
+        broker = LocalKafka(tmp_path / "data", overrides=soon, jvm_options=[QUICK_START])
         broker.start()
         broker.wait_ready()
         assert broker.bootstrap == address
-        assert read(address, first.name, 2) == [b"before the stop", b"before the crash"]
+        assert read(address, name, 2) == [b"before the stop", b"before the crash"]
         with pytest.raises(LocalKafkaError, match="already runs"):
             LocalKafka(tmp_path / "data").start()
         assert stop_recorded(tmp_path / "data") == "stopped"

@@ -27,6 +27,7 @@ from newsmill.engines.kafka.records import size, to_record
 from newsmill.engines.kafka.restore import LogTail
 from newsmill.engines.kafka.transaction import StaleMembershipError, Transactor
 from newsmill.engines.runner import KILLED, BatchResult, Runner
+from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
@@ -39,7 +40,7 @@ POLL_MS = 500
 SNAPSHOT_SECONDS = 300.0
 
 
-class MissingTopicsError(Exception):
+class MissingTopicsError(NewsmillError):
     """Topics that the stage needs are not there. The text names them."""
 
 

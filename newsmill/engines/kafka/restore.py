@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
@@ -14,6 +14,7 @@ from kafka.structs import TopicPartition
 from newsmill import clients
 from newsmill.engines.kafka import snapshots
 from newsmill.engines.kafka.records import to_record
+from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 from workers.stage import Record, StatefulStage, StateVersionError
 
@@ -23,8 +24,10 @@ STUCK_SECONDS = 120.0
 """How long a restore waits for the log's last records before it gives up: far longer than any transaction may hang."""
 
 
-class RestoreError(Exception):
+class RestoreError(NewsmillError):
     """The state can't be rebuilt. The text says why and what to do."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class LogTail:

@@ -20,7 +20,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from kafka import KafkaProducer
 from kafka.errors import CommitFailedError, InvalidProducerEpochError, KafkaError, ProducerFencedError
@@ -28,6 +28,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartiti
 
 from newsmill import clients
 from newsmill.engines.runner import Output
+from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,12 +37,16 @@ T = TypeVar("T")
 Offsets = Mapping[TopicPartition, OffsetAndMetadata]
 
 
-class TransactionError(Exception):
+class TransactionError(NewsmillError):
     """Whether the batch was committed is not known. The worker must exit; the next one finds out."""
 
+    exit_code: ClassVar[int] = 1
 
-class FencedError(Exception):
+
+class FencedError(NewsmillError):
     """Another worker runs with the same instance name, and the broker has shut this one out."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class StaleMembershipError(Exception):

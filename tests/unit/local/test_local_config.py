@@ -26,10 +26,10 @@ def test_everything_listens_on_loopback_alone() -> None:
 
 def test_limits_are_those_of_the_schemas() -> None:
     settings = parsed(server_properties(WHO, Path("/data/log")))
-    assert settings["message.max.bytes"] == str(MAX_RECORD_BYTES + HEADER_ROOM_BYTES)
+    assert settings["message.max.bytes"] == str(MAX_RECORD_BYTES + 2 * HEADER_ROOM_BYTES)
     assert settings["replica.fetch.max.bytes"] == settings["message.max.bytes"]
     # A segment that can't hold the largest record would refuse it.
-    assert int(settings["log.segment.bytes"]) > MAX_RECORD_BYTES + HEADER_ROOM_BYTES
+    assert int(settings["log.segment.bytes"]) > int(settings["message.max.bytes"])
 
 
 def test_overrides_replace_and_add() -> None:
@@ -85,3 +85,5 @@ def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_there_is_no_address_before_the_start(tmp_path: Path) -> None:
     with pytest.raises(LocalKafkaError, match="has not been started"):
         _ = LocalKafka(tmp_path).bootstrap
+    with pytest.raises(LocalKafkaError, match="has not been started"):
+        LocalKafka(tmp_path).wait_ready(1)

@@ -1,0 +1,87 @@
+# Everything here runs in a virtual environment of the project's own, .venv. Needs Python 3.11 or later.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One stamp for each set of dependencies; a change of pyproject.toml installs them again.
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+TRAIN := $(VENV)/.train
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(RUN): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV): $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(TRAIN): $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
+	@touch $@
+
+.PHONY: venv
+venv: $(DEV) ## set up .venv with everything for development
+
+.PHONY: demo
+demo: $(RUN) ## run the samples through all stages and show what comes of them
+	@mkdir -p out
+	@$(BIN)/newsmill run samples --table --out out/articles.ndjson --duplicates out/duplicates.ndjson \
+		--dead-letters out/dead-letters.ndjson
+	@echo
+	@echo 'What to look at next:'
+	@echo '  out/articles.ndjson       the articles, one JSON object a line'
+	@echo '  out/duplicates.ndjson     what was recognised as a copy: of which article, by which rule, how similar'
+	@echo '  out/dead-letters.ndjson   what was refused: the reason, where it came from, and the bytes as they were'
+	@echo '  samples/README.md         what the samples are, and what should come of each'
+	@echo 'Try:'
+	@echo '  $(BIN)/newsmill run samples --until dedup      stop after a stage and see its records'
+	@echo '  $(BIN)/newsmill run YOUR-FILES --state out/state --out out/mine.ndjson      exactly once, killed or not'
+	@echo '  $(BIN)/newsmill up                             the same on a local Apache Kafka (needs Java 17 and Maven)'
+
+.PHONY: lint
+lint: $(DEV) ## check style, formatting and the import rule
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: $(DEV) ## check types
+	$(BIN)/mypy
+
+.PHONY: test
+test: lint types ## run everything that must pass: lint, types, all tests but the long ones
+	$(BIN)/python -m pytest -m 'not chaos'
+
+.PHONY: chaos
+chaos: $(DEV) ## run the long tests: workers and brokers killed over and over
+	$(BIN)/python -m pytest -m chaos
+
+.PHONY: data
+data:
+	@test -d '$(DATA)' || { echo 'name the folder of training data: make train-... DATA=FOLDER'; exit 2; }
+
+.PHONY: train-entities
+train-entities: data $(RUN) ## train the weights of entities from DATA/entities/*.conll
+	$(BIN)/python -m workers.entities.train --data '$(DATA)/entities' --out workers/entities/data/english.npz
+
+.PHONY: train-classify
+train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/subjects and DATA/articles.ndjson.gz
+	$(BIN)/python -m workers.classify.train --huffpost '$(DATA)/subjects/huffpost.ndjson' \
+		--media-topics '$(DATA)/subjects/iptc-media-topics.json' --out workers/classify/weights.bin
+	$(BIN)/python -m workers.classify.calibrate --weights workers/classify/weights.bin \
+		--gold tests/data/classify/tune.tsv --articles '$(DATA)/articles.ndjson.gz' \
+		--out workers/classify/calibration.json
+
+.PHONY: clean
+clean: ## remove .venv, caches and output; the local cluster's data stays
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,75 @@
+"""The command `newsmill`. To add a command: write `newsmill/cli/<name>.py`, and add a line to `COMMANDS`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final, NamedTuple
+
+import click
+
+from newsmill.errors import NewsmillError
+
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
+
+
+class Command(NamedTuple):
+    """Where a command is to be found. Its module is imported when it is run, so that `newsmill --help` is quick."""
+
+    name: str
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS: Final = (
+    Command("run", "newsmill.cli.run", "command", "Run documents through all stages in this process; no Kafka needed."),
+    Command("worker", "newsmill.cli.worker", "command", "Run one worker of one stage."),
+    Command("up", "newsmill.cli.up", "command", "Start a local Apache Kafka with all topics and workers."),
+    Command("down", "newsmill.cli.up", "down", "Stop what `newsmill up` started; the data is kept."),
+    Command("topics", "newsmill.cli.topics", "command", "Create, list or describe the topics on a cluster."),
+    Command("feed", "newsmill.cli.feed", "command", "Send documents to news.raw."),
+    Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
+    Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
+)
+
+
+class _Commands(click.Group):
+    """Looks its commands up in `COMMANDS`, and shows known errors as one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [command.name for command in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for command in COMMANDS:
+            if command.name == cmd_name:
+                found: click.Command = getattr(importlib.import_module(command.module), command.attribute)
+                return found
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(command.name, command.help) for command in COMMANDS])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NewsmillError as error:
+            click.echo(f"newsmill: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="newsmill", prog_name="newsmill")
+def group() -> None:
+    """Turn scraper output into clean, deduplicated, entity-tagged and classified news.
+
+    Settings are environment variables, NEWSMILL_...; `newsmill settings` lists them.
+    """
+
+
+def main() -> None:
+    """Run the command line of this process, and exit."""
+    group.main(prog_name="newsmill")

@@ -1,0 +1,36 @@
+"""Options that several commands read in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import click
+
+from schemas.topics import BY_NAME
+from workers.pipeline import STAGES
+
+
+def _pairs(
+    names: Iterable[str], what: str
+) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, int]]:
+    allowed = tuple(names)
+
+    def read(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+        pairs: dict[str, int] = {}
+        for value in values:
+            name, _, number = value.partition("=")
+            if name not in allowed:
+                raise click.BadParameter(f"{name!r} is no {what}; there are {', '.join(allowed)}")
+            if not number.isdecimal() or not 1 <= int(number) <= 1_000:
+                raise click.BadParameter(f"{value!r}: write {what}=N, N from 1 to 1000")
+            pairs[name] = int(number)
+        return pairs
+
+    return read
+
+
+scale_option = _pairs(STAGES, "stage")
+"""Callback of a multiple option `STAGE=N`."""
+
+partitions_option = _pairs(BY_NAME, "topic")
+"""Callback of a multiple option `TOPIC=N`."""

@@ -1,0 +1,169 @@
+"""What `newsmill run` shows: progress while it works, a table of articles, a closing summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from newsmill.engines.embedded import Progress as RunProgress
+from newsmill.engines.embedded import RunSummary, Sink
+from newsmill.engines.runner import Output
+from newsmill.feed import Input
+
+_MOST_ROWS: Final = 200
+_PLAIN_WIDTH: Final = 160
+_LINE_EVERY_S: Final = 10.0
+_MOST_NAMES: Final = 4
+
+
+class ProgressReport:
+    """A progress bar on a terminal; off it a line on standard error every ten seconds. A context manager."""
+
+    def __init__(self, inputs: Sequence[Input], *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._sizes = {i.name: i.size for i in inputs}
+        self._total = sum(self._sizes.values()) if not any(i.stream for i in inputs) else 0
+        self._done: dict[str, int] = {}
+        self._started = self._last = time.monotonic()
+        self._bar: Progress | None = None
+        if not quiet and sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[counts]}"),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("running", total=self._total or None, counts="")
+
+    def __enter__(self) -> ProgressReport:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: RunProgress) -> None:
+        """A batch is durable."""
+        if self._quiet:
+            return
+        position = progress.position
+        if position.file is not None:
+            size = position.file.size
+            self._done[position.file.path] = position.offset if position.offset >= 0 else size * position.done
+        summary = progress.summary
+        counts = f"{summary.documents} documents, {sum(summary.dead_letters.values())} refused"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=sum(self._done.values()), counts=counts)
+            return
+        now = time.monotonic()
+        if now - self._last >= _LINE_EVERY_S:
+            self._last = now
+            click.echo(f"newsmill: {counts}, {now - self._started:.0f} s", err=True)
+
+
+class ArticleTable(Sink):
+    """Keeps the first articles, to show them as a table. `copies` is the sink for what counts their copies."""
+
+    def __init__(self) -> None:
+        self._articles: list[dict[str, Any]] = []
+        self._more = 0
+        self.copies = _Copies()
+
+    def write(self, outputs: Sequence[Output]) -> None:
+        """Keep what the table has room for."""
+        for output in outputs:
+            if len(self._articles) < _MOST_ROWS:
+                self._articles.append(orjson.loads(output.value or b"{}"))
+            else:
+                self._more += 1
+
+    def show(self) -> None:
+        """Print the table on standard output."""
+        console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+        table = Table(show_lines=False, header_style="bold", expand=True)
+        table.add_column("headline", ratio=4)
+        table.add_column("source", ratio=2)
+        table.add_column("lang", width=4)
+        table.add_column("subjects", ratio=2)
+        table.add_column("people, organisations, places", ratio=4)
+        table.add_column("copies", justify="right", width=6)
+        for article in self._articles:
+            headline = article.get("headline", "")
+            if (revision := article.get("revision", 1)) > 1:
+                headline += f" (revision {revision})"
+            copies = self.copies.count[article.get("cluster_id", "")] if revision == 1 else 0
+            table.add_row(
+                _plain(headline),
+                _plain(article.get("source", "")),
+                article.get("language", ""),
+                _plain(_subjects(article.get("subjects", {}))),
+                _plain(_names(article.get("entities", {}).get("items", []))),
+                str(copies or ""),
+            )
+        console.print(table)
+        if self._more:
+            console.print(f"... and {self._more} more")
+
+
+class _Copies(Sink):
+    def __init__(self) -> None:
+        self.count: Counter[str] = Counter()
+
+    def write(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            self.count[orjson.loads(output.value or b"{}").get("cluster_id", "")] += 1
+
+
+def show_summary(summary: RunSummary) -> None:
+    """Print on standard error what the run came to: what each stage made of its input, and why records were refused."""
+    stages: dict[str, list[str]] = {}
+    for (stage, outcome), count in summary.outcomes.items():
+        if outcome != "dead_letter":
+            stages.setdefault(stage, []).append(f"{count} {outcome}")
+    for (stage, reason), count in summary.dead_letters.items():
+        stages.setdefault(stage, []).append(f"{count} refused: {reason}")
+    rate = f", {summary.documents / summary.seconds:.1f} a second" if summary.seconds and not summary.resumed else ""
+    click.echo(f"newsmill: {summary.documents} documents in {summary.seconds:.1f} s{rate}", err=True)
+    for stage, parts in stages.items():
+        click.echo(f"    {stage + ':':<10} {', '.join(parts)}", err=True)
+    if summary.examples:
+        click.echo("    first of those refused:", err=True)
+    for example in summary.examples:
+        click.echo(f"        {_plain(example.origin)}: {example.reason}: {_plain(example.detail)[:120]}", err=True)
+
+
+def _subjects(subjects: dict[str, Any]) -> str:
+    """Return the names of the subjects; where there are none, why."""
+    names = [subject["name"] for subject in subjects.get("items", [])]
+    return ", ".join(names) or subjects.get("status", "").replace("_", " ").replace("ok", "")
+
+
+def _names(items: Sequence[dict[str, Any]]) -> str:
+    shown: list[str] = []
+    for kind in ("PER", "ORG", "LOC"):
+        names = [item["name"] for item in items if item.get("type") == kind][:_MOST_NAMES]
+        if names:
+            shown.append(", ".join(names))
+    return "; ".join(shown)
+
+
+def _plain(text: str) -> str:
+    """Return `text` without control characters and without what Rich would take for markup."""
+    return "".join(c if c.isprintable() else " " for c in text).replace("[", "\\[")

@@ -1,0 +1,244 @@
+"""`newsmill run`: the embedded engine on files or standard input."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import click
+
+from newsmill import logs
+from newsmill.cli.report import ArticleTable, ProgressReport, show_summary
+from newsmill.engines.embedded import (
+    EmbeddedEngine,
+    FileSink,
+    RunSummary,
+    Sink,
+    StagePool,
+    StreamSink,
+    dead_letter_line,
+    interrupted,
+    value_line,
+)
+from newsmill.engines.embedded.engine import BATCH_RECORDS
+from newsmill.feed import FORMATS, FileSource, Input, expand
+from newsmill.settings import Settings, from_environment
+from schemas import topics
+from workers import pipeline
+from workers.stage import Stage, StatefulStage
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Instant(click.ParamType):
+    """A time as RFC 3339, converted to milliseconds since the Unix epoch."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-01-31T12:00:00Z", param, ctx)
+        if instant.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write for example {value}Z", param, ctx)
+        return round(instant.timestamp() * 1000)
+
+
+@click.command()
+@click.argument("files", nargs=-1)
+@click.option("-o", "--out", type=_FILE, help="Write the articles to this file (NDJSON) instead of standard output.")
+@click.option("--duplicates", type=_FILE, help="Write what was recognised as a copy to this file (NDJSON).")
+@click.option("--dead-letters", type=_FILE, help="Write refused documents with the reason to this file (NDJSON).")
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep state in this directory: a run that was killed goes on, and the next run knows what was seen.",
+)
+@click.option("--fresh", is_flag=True, help="Forget what is in the state directory and overwrite the output files.")
+@click.option("--until", type=click.Choice(pipeline.STAGES), help="Stop after this stage and write its records.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes for the stages.")
+@click.option("--batch", type=click.IntRange(1, 10_000), help=f"Documents in a batch; default {BATCH_RECORDS} a job.")
+@click.option("--format", type=click.Choice(FORMATS), help="Format of the input, where suffix or content mislead.")
+@click.option("--ingested-at", type=_Instant(), help="Time to stamp on the articles; default: now.")
+@click.option("--table", is_flag=True, help="Print a table of the articles. The default on a terminal without --out.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+def command(
+    files: tuple[str, ...],
+    out: Path | None,
+    duplicates: Path | None,
+    dead_letters: Path | None,
+    state: Path | None,
+    fresh: bool,
+    until: str | None,
+    jobs: int,
+    batch: int | None,
+    format: str | None,
+    ingested_at: int | None,
+    table: bool,
+    quiet: bool,
+) -> None:
+    """Run documents through all stages in this process; no Kafka needed.
+
+    FILES are files, directories or patterns: NDJSON, JSON, plain text or HTML, also compressed (.gz). `-` is standard
+    input, which is also what is read when nothing is named and something is piped in.
+
+    With --state, output files get every document exactly once, also when the run is killed and run again: the same
+    command goes on where it stopped. Files that were read are not read again unless they have changed; of NDJSON that
+    has grown, only what was added is read. Standard input and output can't be gone back to: after a crash, what
+    is piped in is new, and lines of the last batch may be printed twice.
+
+    Exit status: 0 done, 1 something failed on the way, 2 options, settings or input are wrong, 130 and 143 stopped by
+    Ctrl-C and SIGTERM.
+    """
+    settings = from_environment(os.environ)
+    if settings.log_format == "auto":
+        settings = replace(settings, log_format="text")  # a person reads it, also off a terminal
+    logs.set_up(settings)
+    if fresh and state is None:
+        raise click.UsageError("--fresh is about --state: name the directory")
+    _refuse_same_files(out, duplicates, dead_letters)
+    inputs = _inputs(files, format)
+    live = any(i.stream for i in inputs)
+    before = interrupted(state) if state is not None and not fresh and not live else None
+    if ingested_at is None:
+        ingested_at = before.ingested_ms if before is not None else time.time_ns() // 1_000_000
+
+    options = _stage_options(settings)
+    names = pipeline.STAGES[: pipeline.STAGES.index(until) + 1] if until else pipeline.STAGES
+    stages = [pipeline.load(name, options) for name in names]
+    shown = ArticleTable() if table or (out is None and sys.stdout.isatty()) else None
+    with contextlib.ExitStack() as stack:
+        pool = _pool(jobs, stages, options)
+        if pool is not None:
+            stack.callback(pool.close)
+        report = stack.enter_context(ProgressReport(inputs, quiet=quiet))
+        logs.set_up(settings)  # again: the bar has put itself in front of standard error
+        engine = EmbeddedEngine(
+            stages,
+            FileSource(inputs, ingested_ms=ingested_at, stdin=_stdin()),
+            _sinks(stages[-1], out, duplicates, dead_letters, shown),
+            state,
+            fresh=fresh,
+            ingested_ms=ingested_at,
+            options={**_plain(options), "format": format},
+            batch_records=batch or BATCH_RECORDS * jobs,
+            dead_letter_limit=settings.dead_letter_limit,
+            pool=pool,
+            on_progress=report,
+        )
+        caught = stack.enter_context(_stop_on_signals(engine))
+        summary = engine.run()
+    if shown is not None:
+        shown.show()
+    if not quiet:
+        show_summary(summary)
+    if summary.stopped:
+        _explain_stop(summary, state, live=live)
+        sys.exit(128 + caught[0])
+
+
+def _inputs(files: tuple[str, ...], format: str | None) -> list[Input]:
+    if not files:
+        if sys.stdin.isatty():
+            raise click.UsageError("name files or directories, or pipe documents in (newsmill run --help)")
+        files = ("-",)
+    return expand(files, format)
+
+
+def _stdin() -> io.BufferedReader[Any] | None:
+    """Return what stands in for standard input in this process, None where it is the real one."""
+    try:
+        sys.stdin.fileno()
+    except OSError:
+        return io.BufferedReader(click.get_binary_stream("stdin"))
+    return None
+
+
+def _refuse_same_files(*paths: Path | None) -> None:
+    named = [os.path.realpath(path) for path in paths if path is not None]
+    if len(set(named)) != len(named):
+        raise click.UsageError("--out, --duplicates and --dead-letters must be different files")
+
+
+def _stage_options(settings: Settings) -> pipeline.StageOptions:
+    return pipeline.StageOptions(
+        dedup_window=timedelta(days=settings.dedup_window_days),
+        dedup_forward_copies=settings.dedup_forward_copies,
+        dedup_max_entries=settings.dedup_max_entries,
+    )
+
+
+def _plain(options: pipeline.StageOptions) -> dict[str, Any]:
+    return {
+        name: value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in asdict(options).items()
+    }
+
+
+def _pool(jobs: int, stages: list[Stage], options: pipeline.StageOptions) -> StagePool | None:
+    if jobs == 1:
+        return None
+    names = [stage.name for stage in stages if not isinstance(stage, StatefulStage)]
+    return StagePool(jobs, {name: partial(pipeline.load, name, options) for name in names})
+
+
+def _sinks(
+    last: Stage, out: Path | None, duplicates: Path | None, dead_letters: Path | None, shown: ArticleTable | None
+) -> dict[str, list[Sink]]:
+    articles = next(topic for topic in last.sinks if topic != topics.DUPLICATES)
+    sinks: dict[str, list[Sink]] = {articles: [], topics.DUPLICATES: [], topics.DEAD_LETTERS: []}
+    if out is not None:
+        sinks[articles].append(FileSink(out, value_line))
+    elif shown is None:
+        sinks[articles].append(StreamSink(click.get_binary_stream("stdout"), value_line))
+    if shown is not None:
+        sinks[articles].append(shown)
+        sinks[topics.DUPLICATES].append(shown.copies)
+    if duplicates is not None:
+        sinks[topics.DUPLICATES].append(FileSink(duplicates, value_line))
+    if dead_letters is not None:
+        sinks[topics.DEAD_LETTERS].append(FileSink(dead_letters, dead_letter_line))
+    return sinks
+
+
+@contextlib.contextmanager
+def _stop_on_signals(engine: EmbeddedEngine) -> Iterator[list[int]]:
+    """Let the batch at hand finish on Ctrl-C and SIGTERM; a second one ends at once. Yields the signals caught."""
+    caught: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        engine.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _explain_stop(summary: RunSummary, state: Path | None, *, live: bool) -> None:
+    if state is None:
+        text = "without --state the next run begins again"
+    elif live:
+        text = f"what was seen is in {state}; pipe the rest in"
+    else:
+        text = "run the same command again to go on"
+    click.echo(f"newsmill: stopped after {summary.documents} documents; {text}", err=True)

@@ -1,0 +1,74 @@
+"""One raw document on its way in, and where it stood in its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.headers import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class FileId:
+    """Which file was read, and as what it was known.
+
+    `path` is absolute. `head_crc` is the CRC-32 of the first `head_bytes` bytes: it tells a file that has grown from
+    another file of the same name.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    head_bytes: int
+    head_crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place behind a document, from which reading can go on.
+
+    `line` counts lines (NDJSON) or items (a JSON array) from 1. `offset` is a byte offset, or -1 where a file can't
+    be sought in (gzip) or holds one document. `file` is None for a stream, which can't be read again. `done` says
+    that the file holds no more.
+    """
+
+    file: FileId | None
+    line: int
+    offset: int = -1
+    done: bool = False
+
+    def dump(self) -> list[Any]:
+        """Return the position as a JSON array, for a checkpoint. Raises ValueError for a position in a stream."""
+        if self.file is None:
+            raise ValueError("a stream has no position that could be returned to")
+        f = self.file
+        return [f.path, f.size, f.mtime_ns, f.head_bytes, f.head_crc, self.line, self.offset, self.done]
+
+    @classmethod
+    def load(cls, plain: Any) -> Position:
+        """Return the position that `dump` wrote. Raises ValueError for anything else."""
+        kinds = (str, int, int, int, int, int, int, bool)
+        if (
+            not isinstance(plain, list)
+            or len(plain) != len(kinds)
+            or any(type(value) is not kind for value, kind in zip(plain, kinds, strict=True))
+        ):
+            raise ValueError(f"not a position: {plain!r}")
+        return cls(FileId(*plain[:5]), *plain[5:])
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A raw document: what becomes the record of news.raw.
+
+    `origin` is `<file as given>:<line>` and is among the headers, too. `size` is the true length in bytes; where it is
+    above the limit of a record, `value` holds only the beginning and `too_large` is set.
+    """
+
+    value: bytes
+    key: bytes
+    headers: Headers
+    origin: str
+    position: Position
+    size: int
+    too_large: bool = False

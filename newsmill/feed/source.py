@@ -1,0 +1,218 @@
+"""Documents from a list of inputs, and reading on where an earlier run stopped."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any, Final
+
+import msgspec
+
+from newsmill.feed import formats, readers
+from newsmill.feed.document import Document, FileId, Position
+from newsmill.feed.errors import InputError
+from newsmill.feed.inputs import STDIN, Input
+from schemas import headers as h
+from schemas.keys import source_key
+
+_HEAD_BYTES: Final = 1024
+
+
+class Source(ABC):
+    """Where documents come from. Iterating reads all; `read` leaves out what is known."""
+
+    live: bool = False
+    """Whether documents arrive one by one, so that a batch must not wait until it is full."""
+    total_bytes: int = 0
+    """Size of all inputs, 0 where it is not known."""
+
+    @abstractmethod
+    def read(self, known: Mapping[str, Position]) -> Iterator[Document]:
+        """Yield the documents that are not yet `known`: path of a file -> how far it was read.
+
+        Raises InputError when an input can't be read.
+        """
+
+    def __iter__(self) -> Iterator[Document]:
+        return self.read({})
+
+
+class ListSource(Source):
+    """Documents that are in memory already, as tests and programs have them.
+
+    It counts as one file called `name`, so that an engine with a state directory can go on in the middle of it.
+    """
+
+    def __init__(self, documents: Iterable[Document], name: str = "memory") -> None:
+        self._documents = documents
+        self._file = FileId(name, 0, 0, 0, 0)
+
+    def read(self, known: Mapping[str, Position]) -> Iterator[Document]:
+        """Yield the documents behind the known position."""
+        done = known[self._file.path].line if self._file.path in known else 0
+        for number, document in enumerate(self._documents, 1):
+            if number > done:
+                yield replace(document, position=Position(self._file, number))
+
+
+class FileSource(Source):
+    """The documents of `inputs`, in order.
+
+    How a known file is told from a new one: NDJSON that begins with the same bytes and is not shorter than what was
+    read is the same file, which may have grown, and only what was added is read. A file of any other format, or
+    compressed, is the same if its size and time of change are. Anything else is a new file under an old name and is
+    read from its beginning. Streams can't be read again: what comes is new.
+
+    Args:
+        inputs: what to read.
+        ingested_ms: when the documents were brought in, milliseconds since the Unix epoch; for the header.
+        stdin: what `-` reads.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Input], *, ingested_ms: int, stdin: io.BufferedReader[Any] | None = None
+    ) -> None:
+        self._inputs = inputs
+        self._ingested = str(ingested_ms).encode()
+        self._stdin = stdin
+        self.live = any(i.stream for i in inputs)
+        self.total_bytes = 0 if self.live else sum(i.size for i in inputs)
+
+    def read(self, known: Mapping[str, Position]) -> Iterator[Document]:
+        """Yield the documents that are not yet known; the last one of a file is marked `done`."""
+        for source in self._inputs:
+            try:
+                if source.stream:
+                    yield from self._stream(source)
+                else:
+                    yield from _mark_last(self._file(source, known))
+            except (OSError, EOFError, zlib.error) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise InputError(f"{source.name}: cannot be read: {reason}") from error
+
+    def _stream(self, source: Input) -> Iterator[Document]:
+        if source.name == STDIN:
+            # A reader of our own on the descriptor: Python's own may not be closed while a thread waits in it.
+            raw = self._stdin or io.BufferedReader(io.FileIO(0, closefd=False))
+        else:
+            raw = open(source.name, "rb")  # noqa: SIM115  (closed with the process: a thread may wait in it)
+        stream = _decompressed(raw) if source.gzip else raw
+        format, skipped = (source.format, 0) if source.format else formats.sniff(stream)
+        for piece in _pieces(stream, format, source.name, skipped, 0):
+            yield self._document(source, format, piece, None)
+
+    def _file(self, source: Input, known: Mapping[str, Position]) -> Iterator[Document]:
+        with open(source.name, "rb") as raw:
+            path = os.path.abspath(source.name)
+            file = _identify(path, raw)
+            before = known.get(path)
+            format = source.format
+            if format is None:
+                format = formats.sniff(_decompressed(raw) if source.gzip else raw)[0]
+                raw.seek(0)
+            seekable = format == "ndjson" and not source.gzip
+            start = _resume(before, file, raw, seekable=seekable)
+            if start is None:
+                return
+            number, offset = start
+            if seekable:
+                raw.seek(offset)
+                pieces = _pieces(raw, format, source.name, number, offset)
+            else:
+                pieces = _pieces(_decompressed(raw) if source.gzip else raw, format, source.name, 0, 0)
+            for piece in pieces:
+                if piece.number > number:
+                    place = Position(file, piece.number, piece.offset if seekable else -1)
+                    yield self._document(source, format, piece, place)
+
+    def _document(self, source: Input, format: str, piece: readers.Piece, position: Position | None) -> Document:
+        origin = f"{'<stdin>' if source.name == STDIN else source.name}:{piece.number}"
+        headers: list[tuple[str, bytes]] = [
+            (h.ORIGIN, origin.encode("utf-8", "surrogateescape")),
+            (h.INGESTED_AT, self._ingested),
+        ]
+        if (media_type := formats.CONTENT_TYPES.get(format)) is not None:
+            headers.append((h.CONTENT_TYPE, media_type))
+            if source.name != STDIN:
+                headers.append((h.LOCATOR, PurePath(source.name).name.encode("utf-8", "surrogateescape")))
+            key = source_key(None, None)
+        else:
+            key = _key(piece.value)
+        return Document(
+            value=piece.value,
+            key=key,
+            headers=tuple(headers),
+            origin=origin,
+            position=position or Position(None, piece.number),
+            size=piece.size,
+            too_large=piece.too_large,
+        )
+
+
+def _resume(before: Position | None, file: FileId, raw: io.BufferedReader, *, seekable: bool) -> tuple[int, int] | None:
+    """Return the line and offset to go on behind, (0, 0) for a file not seen before, None for one that is done."""
+    if before is None or before.file is None:
+        return 0, 0
+    old = before.file
+    unchanged = (old.size, old.mtime_ns) == (file.size, file.mtime_ns)
+    if unchanged and before.done:
+        return None
+    if seekable and before.offset >= 0:
+        raw.seek(0)
+        same = zlib.crc32(raw.read(old.head_bytes)) == old.head_crc
+        return (before.line, before.offset) if same and before.offset <= file.size else (0, 0)
+    return (before.line, 0) if unchanged else (0, 0)
+
+
+def _identify(path: str, raw: io.BufferedReader) -> FileId:
+    status = os.fstat(raw.fileno())
+    head = raw.read(_HEAD_BYTES)
+    raw.seek(0)
+    return FileId(path, status.st_size, status.st_mtime_ns, len(head), zlib.crc32(head))
+
+
+def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
+    return io.BufferedReader(gzip.GzipFile(fileobj=raw, mode="rb"), 256 * 1024)
+
+
+def _pieces(stream: io.BufferedReader, format: str, name: str, number: int, offset: int) -> Iterator[readers.Piece]:
+    if format == "ndjson":
+        return readers.lines(stream, number=number, offset=offset)
+    if format == "json":
+        return readers.json_items(stream, name)
+    return readers.whole(stream)
+
+
+def _mark_last(documents: Iterator[Document]) -> Iterator[Document]:
+    held: Document | None = None
+    for document in documents:
+        if held is not None:
+            yield held
+        held = document
+    if held is not None:
+        yield replace(held, position=replace(held.position, done=True))
+
+
+class _Keyed(msgspec.Struct):
+    url: Any = None
+    source: Any = None
+
+
+_KEYED: Final = msgspec.json.Decoder(_Keyed)
+
+
+def _key(value: bytes) -> bytes:
+    """Return the key of a JSON document; one that is broken gets the key of an unknown source."""
+    try:
+        keyed = _KEYED.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return source_key(None, None)
+    return source_key(
+        keyed.url if isinstance(keyed.url, str) else None, keyed.source if isinstance(keyed.source, str) else None
+    )

@@ -1,0 +1,149 @@
+import dataclasses
+import json
+import math
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from workers.classify import calibration, corpus, weights
+from workers.classify.features import MAX_WORDS, stem, windows, words
+from workers.classify.model import LOGIT_UNIT, Model, sigmoid
+from workers.classify.weights import MAGIC, Weights, WeightsError, dump, parse
+
+SUBJECTS = ("medtop:11000000", "medtop:15000000")
+
+
+@pytest.fixture
+def tiny() -> Weights:
+    return Weights(
+        subjects=SUBJECTS,
+        terms=("cup", "goal", "vot"),
+        pairs=np.array([[0, 1]], np.int32),
+        idf=np.array([16, 32, 16, 32], np.int16),
+        weight=np.array([[0, 512], [-256, 1024], [1024, -512], [0, 512]], np.int16),
+        bias=np.array([-256, -128], np.int32),
+        scale=8,
+    )
+
+
+@pytest.fixture
+def plain() -> calibration.Calibration:
+    zeros = np.zeros(2, np.int64)
+    return calibration.Calibration(SUBJECTS, np.array([256, 0, 0, 0], np.int64), zeros, zeros + 500)
+
+
+def test_the_file_of_weights_comes_back_as_it_went(tiny):
+    data = dump(tiny)
+    back = parse(data)
+    assert dump(back) == data
+    assert (back.subjects, back.terms, back.scale) == (tiny.subjects, tiny.terms, 8)
+    assert back.weight.tolist() == tiny.weight.tolist()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: b"PK" + data[2:],
+        lambda data: data[:-1],
+        lambda data: data + b"\0",
+        lambda data: data[:12] + b"[]" + data[14:],
+        lambda data: MAGIC + b"\xff\xff\xff\xff" + data[12:],
+    ],
+)
+def test_a_damaged_file_is_refused(tiny, damage):
+    with pytest.raises(WeightsError):
+        parse(damage(dump(tiny)))
+
+
+def test_scores_are_the_sums_that_one_gets_by_hand(tiny, plain):
+    model = Model(tiny, plain)
+    numbers = model.numbers("cup goal", "")
+    # cup 512 + goal 1024 + the pair 512, over the norm of (1, 2, 2) in rarities = 3 units of 16.
+    norm = 3 * 16
+    assert numbers[1, 0] == (2048 * LOGIT_UNIT * 16) // (8 * norm * 16) - 128
+    assert numbers[0, 0] == (-256 * LOGIT_UNIT * 16) // (8 * norm * 16) - 256
+
+
+def test_a_repeated_word_counts_once_in_a_window_and_pairs_do_not_span_windows(tiny, plain):
+    model = Model(tiny, plain)
+    assert model.numbers("goal goal goal", "").tolist() == model.numbers("goal", "").tolist()
+    split = model.numbers("cup", "goal")
+    assert split[:, 0].tolist() == model.numbers("cup", "")[:, 0].tolist()
+    assert split[:, 1].tolist() == model.numbers("goal", "")[:, 0].tolist()
+
+
+def test_nothing_known_gives_no_evidence(tiny, plain):
+    scores = Model(tiny, plain).score("zebra", "zebra " * 300)
+    assert scores.evidence == 0
+
+
+def test_other_subjects_than_the_calibration_are_refused(tiny, plain):
+    with pytest.raises(ValueError, match="subjects"):
+        Model(dataclasses.replace(tiny, subjects=("medtop:01000000", "medtop:02000000")), plain)
+
+
+def test_sigmoid_is_the_logistic_function_in_thousandths():
+    logits = np.array([-9999, -256, 0, 100, 9999])
+    expected = [round(1000 / (1 + math.exp(-min(8, max(-8, value / 256))))) for value in logits.tolist()]
+    assert sigmoid(logits).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"subjects":["a"],"coefficients":[1,2,3],"bias":[0],"threshold":[1]}', '{"subjects":["a"]}', "no json"],
+)
+def test_a_damaged_calibration_is_refused(text):
+    with pytest.raises(ValueError, match=r".+"):
+        calibration.parse(text.encode())
+
+
+def test_windows_cover_every_word_once():
+    for count in (0, 1, 19, 47, 48, 49, 67, 68, 110, 1500):
+        cut = windows(count)
+        assert [position for start, end in cut for position in range(start, end)] == list(range(count))
+        assert all(end - start < 48 + 20 for start, end in cut)
+
+
+def test_words_are_bounded_and_lower_case():
+    assert words("Ça va? 12 x O'Neill’s CO2-free") == ["ça", "va", "neill", "co", "free"]
+    assert len(words("ab " * 5000)) == MAX_WORDS
+
+
+def test_forms_of_a_word_meet():
+    for forms in (("elections", "election"), ("voted", "voting", "votes", "vote"), ("studies", "study")):
+        assert len({stem(form) for form in forms}) == 1
+    assert stem("crisis") == "crisis"
+    assert stem("press") == "press"
+
+
+def test_the_weights_that_ship_are_small_and_fit_their_calibration():
+    folder = files("workers.classify")
+    data = folder.joinpath("weights.bin").read_bytes()
+    assert len(data) < 15 * 2**20
+    assert parse(data).subjects == tuple(json.loads(folder.joinpath("calibration.json").read_bytes())["subjects"])
+
+
+def test_every_training_file_can_be_read_and_has_no_text_twice():
+    examples = list(corpus.own_examples(1.0))
+    texts = [example.text for example in examples]
+    assert len(set(texts)) == len(texts) > 800
+    counts = {id: sum(id in example.subjects for example in examples) for id in corpus.SHORT_NAMES.values()}
+    assert min(counts.values()) >= 40
+    assert all(len(terms) == len(set(terms)) for terms in corpus.lexicon().values())
+
+
+def test_no_test_article_is_in_the_training_files(articles):
+    trained = {example.text.partition(". ")[0].lower() for example in corpus.own_examples(1.0)}
+    assert not trained & {item["headline"].lower() for item in articles.values()}
+
+
+def test_training_repeats_itself():
+    pytest.importorskip("sklearn")
+    from workers.classify import train
+
+    examples = list(corpus.own_examples(1.0))
+    assert dump(train.train(examples)) == dump(train.train(examples))
+    weights_found = train.train(examples)
+    assert weights.parse(dump(weights_found)).weight.tolist() == weights_found.weight.tolist()

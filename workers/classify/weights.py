@@ -1,0 +1,88 @@
+"""The file of weights: a fixed header, a JSON index and raw little-endian arrays. No pickle, no timestamps.
+
+Layout: the 8 bytes of `MAGIC`; the length of the index in 4 bytes, little-endian; the index, as UTF-8 JSON with
+sorted keys (`subjects`, `terms`, `pairs`, `scale`); then, without gaps,
+
+- `idf`     int16, F:     rarity of each term, in 1/16
+- `weight`  int16, F x S: weight of each term for each subject, already times its rarity, in 1/`scale`
+- `bias`    int32, S:     in 1/256 of a logit
+- `pairs`   int32, P x 2: the two words of each pair, as indices of `terms`, sorted
+
+with S subjects, F = words + P terms: first the words, then the pairs of words.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+MAGIC: Final = b"NMSUBJ1\n"
+
+Int16 = npt.NDArray[np.int16]
+Int32 = npt.NDArray[np.int32]
+
+
+class WeightsError(ValueError):
+    """The file is not a file of weights, or it is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights of a linear one-versus-rest model; shapes and units as in the layout above."""
+
+    subjects: tuple[str, ...]
+    terms: tuple[str, ...]
+    pairs: Int32
+    idf: Int16
+    weight: Int16
+    bias: Int32
+    scale: int
+
+
+def dump(weights: Weights) -> bytes:
+    """Return the bytes of the file. Equal weights give equal bytes."""
+    index = {
+        "pairs": len(weights.pairs),
+        "scale": weights.scale,
+        "subjects": list(weights.subjects),
+        "terms": list(weights.terms),
+    }
+    head = json.dumps(index, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
+    arrays = (
+        weights.idf.astype("<i2"),
+        weights.weight.astype("<i2"),
+        weights.bias.astype("<i4"),
+        weights.pairs.astype("<i4"),
+    )
+    return MAGIC + len(head).to_bytes(4, "little") + head + b"".join(array.tobytes() for array in arrays)
+
+
+def parse(data: bytes) -> Weights:
+    """Return the weights in `data`. Raises WeightsError when magic, index or length is wrong."""
+    if data[: len(MAGIC)] != MAGIC:
+        raise WeightsError("not a file of subject weights (wrong magic)")
+    start = len(MAGIC) + 4
+    position = start + int.from_bytes(data[len(MAGIC) : start], "little")
+    try:
+        index: dict[str, Any] = json.loads(data[start:position])
+        subjects, terms = tuple(index["subjects"]), tuple(index["terms"])
+        pairs, scale = int(index["pairs"]), int(index["scale"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"the index can't be read: {error}") from error
+    features, width = len(terms) + pairs, len(subjects)
+    parts: list[npt.NDArray[Any]] = []
+    for kind, shape in (("<i2", (features,)), ("<i2", (features, width)), ("<i4", (width,)), ("<i4", (pairs, 2))):
+        count = int(np.prod(shape))
+        try:
+            parts.append(np.frombuffer(data, dtype=kind, count=count, offset=position).reshape(shape))
+        except ValueError as error:
+            raise WeightsError(f"the file is too short: {error}") from error
+        position += count * np.dtype(kind).itemsize
+    if position != len(data):
+        raise WeightsError(f"{len(data) - position} bytes too many")
+    idf, weight, bias, pair = parts
+    return Weights(subjects, terms, pair, idf, weight, bias, scale)

@@ -1,0 +1,169 @@
+"""A multimap from 32-bit keys to rows, in numpy arrays: buckets of linked postings, newest first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.dedup.table import grown
+
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U32 = NDArray[np.uint32]
+Bools = NDArray[np.bool_]
+
+_MULTIPLIER: Final = 0x9E3779B1  # odd, near 2**32 / golden ratio (Knuth, TAOCP 6.4): spreads the low keys of sketches
+_FEWEST_BITS: Final = 10
+_UNLINKED: Final = -1
+_LOW: Final = 0xFFFFFFFF
+
+
+class Chains:
+    """Up to `width` postings a row. A posting costs 8 bytes and its share of a bucket 4 to 8.
+
+    Posting `row * width + j` is stored under that number plus one, so that 0 ends a chain. The order within a chain is
+    the order of linking, newest first, whatever the number of buckets; removing a posting keeps the order of the rest.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._keys: U32 = np.zeros((0, width), np.uint32)
+        self._next: I32 = np.zeros((0, width), np.int32)
+        self._bits = _FEWEST_BITS
+        self._heads: I32 = np.zeros(1 << self._bits, np.int32)
+        self._linked = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return self._keys.nbytes + self._next.nbytes
+
+    @property
+    def head_bytes(self) -> int:
+        """Bytes of the buckets."""
+        return self._heads.nbytes
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` rows."""
+        before = len(self._next)
+        self._keys, self._next = grown(self._keys, rows), grown(self._next, rows)
+        self._next[before:] = _UNLINKED
+
+    def link(self, row: int, keys: U32, wanted: Bools) -> None:
+        """Keep `keys` (at most `width`) in `row`, which must not be linked, and link those that are `wanted`."""
+        self._keys[row, : len(keys)] = keys
+        self._keys[row, len(keys) :] = 0
+        places = np.flatnonzero(wanted)
+        if not len(places):
+            return
+        if self._linked + len(places) > len(self._heads):
+            self._rehash()
+        self._linked += len(places)
+        buckets = self._buckets(keys[places])
+        postings = places + (row * self.width + 1)
+        if len(set(buckets.tolist())) == len(buckets):
+            self._next[row, places] = self._heads[buckets]
+            self._heads[buckets] = postings
+            return
+        for place, posting, bucket in zip(places.tolist(), postings.tolist(), buckets.tolist(), strict=True):
+            self._next[row, place] = self._heads[bucket]
+            self._heads[bucket] = posting
+
+    def unlink(self, row: int) -> None:
+        """Remove all postings of `row`."""
+        following = self._next.reshape(-1)
+        places = np.flatnonzero(self._next[row] != _UNLINKED)
+        postings = (places + (row * self.width + 1)).tolist()
+        for posting, bucket in zip(postings, self._buckets(self._keys[row, places]).tolist(), strict=True):
+            at, after = int(self._heads[bucket]), following[posting - 1]
+            if at == posting:
+                self._heads[bucket] = after
+            else:
+                while (further := int(following[at - 1])) != posting:
+                    at = further
+                following[at - 1] = after
+            following[posting - 1] = _UNLINKED
+        self._linked -= len(places)
+
+    def keys(self, rows: I64) -> U32:
+        """Return the keys kept in `rows`, linked or not: rows x `width`, zeros at the end of each."""
+        return self._keys[rows]
+
+    def linked(self, rows: I64) -> Bools:
+        """Which postings of `rows` are linked: rows x `width` booleans."""
+        there: Bools = self._next[rows] != _UNLINKED
+        return there
+
+    def rows(self, key: int, alive: Bools) -> list[int]:
+        """Return the live rows under `key`, newest first."""
+        keys, following = self._keys.reshape(-1), self._next.reshape(-1)
+        posting = int(self._heads[(key * _MULTIPLIER & _LOW) >> (32 - self._bits)])
+        found = []
+        while posting:
+            row = (posting - 1) // self.width
+            if keys[posting - 1] == key and alive[row]:
+                found.append(row)
+            posting = int(following[posting - 1])
+        return found
+
+    def find(self, keys: U32, alive: Bools) -> tuple[I64, I64]:
+        """Return (places in `keys`, rows) of all live postings under `keys`, in no particular order."""
+        kept, following = self._keys.reshape(-1), self._next.reshape(-1)
+        places, found = [], []
+        at = self._heads[self._buckets(keys)] - 1
+        place: I64 = np.flatnonzero(at >= 0)
+        at = at[place]
+        while len(at):
+            hit = kept[at] == keys[place]
+            if hit.any():
+                places.append(place[hit])
+                found.append(at[hit])
+            at = following[at] - 1
+            there = at >= 0
+            place, at = place[there], at[there]
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        rows = np.concatenate(found).astype(np.int64) // self.width
+        living = alive[rows]
+        return np.concatenate(places)[living], rows[living]
+
+    def rebuild(self, keys: U32, wanted: Bools) -> None:
+        """Set everything at once: `keys` and what of them is `wanted` (each rows x width), of the first rows, oldest
+        first."""
+        self._keys[: len(keys)] = keys
+        self._next.fill(_UNLINKED)
+        chosen = np.flatnonzero(wanted)
+        self._linked = len(chosen)
+        self._lay(chosen)
+
+    def _rehash(self) -> None:
+        """Double the buckets. Each chain splits in two and keeps its order."""
+        following, at = self._next.reshape(-1), self._heads[self._heads > 0] - 1
+        newest_first = [np.empty(0, np.int32)]
+        while len(at):
+            newest_first.append(at)
+            at = following[at] - 1
+            at = at[at >= 0]
+        self._lay(np.concatenate(newest_first[::-1]).astype(np.int64))
+
+    def _lay(self, at: I64) -> None:
+        """Link the postings `at`, oldest first within each chain, into enough buckets."""
+        while len(at) + self.width > 1 << self._bits:
+            self._bits += 1
+        self._heads = np.zeros(1 << self._bits, np.int32)
+        if not len(at):
+            return
+        buckets = self._buckets(self._keys.reshape(-1)[at])
+        order = np.argsort(buckets, kind="stable")
+        at, buckets = at[order], buckets[order]
+        older = np.zeros(len(at), np.int64)
+        older[1:] = np.where(buckets[1:] == buckets[:-1], at[:-1] + 1, 0)
+        self._next.reshape(-1)[at] = older
+        newest = np.append(buckets[1:] != buckets[:-1], True)
+        self._heads[buckets[newest]] = at[newest] + 1
+
+    def _buckets(self, keys: U32) -> U32:
+        mixed: U32 = (keys * np.uint32(_MULTIPLIER)) >> np.uint32(32 - self._bits)
+        return mixed

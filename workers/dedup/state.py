@@ -1,0 +1,268 @@
+"""The state of one partition: the fold of its log entries.
+
+`apply` is the only thing that changes it, both live and when the log is folded, so a restored state is the live one.
+Changes since the last `commit` can be taken back: rows are added and marked dead, and only `commit` unlinks dead ones.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.messages import DedupLogEntry
+from workers.dedup.chains import Chains
+from workers.dedup.decisions import Decision, Decisions, pack, to_us
+from workers.dedup.fingerprint import EMPTY, KEYS, U32, Fingerprint
+from workers.dedup.options import DedupOptions
+from workers.dedup.table import Table, words
+
+MOST_POSTINGS: Final = 32
+"""Most live articles under one key. A key that so many share is boilerplate; more articles are not put under it."""
+
+MOST_REVISIONS: Final = 8
+"""Most revisions of an article whose texts are known; the oldest is forgotten first."""
+
+MOST_CANDIDATES: Final = 12
+"""Most articles that a new one is compared with: those that share the most and the rarest keys."""
+
+NEVER: Final = -(1 << 62)
+_HEAP_ZERO: Final = 1 << 60
+_ONE = np.ones(1, bool)
+
+
+class PartitionState:
+    """Articles and decisions of the window, of one partition."""
+
+    def __init__(self, options: DedupOptions) -> None:
+        self._window_us = options.window_us
+        self._most = options.max_entries
+        self.table = Table()
+        self.by_id = Chains(1)
+        self.by_text = Chains(1)
+        self.by_key = Chains(KEYS)
+        self.decisions = Decisions()
+        self.last_offset = -1
+        self.watermark_us = NEVER
+        self.next_seq = 0
+        self.entries = 0
+        self._free: list[int] = []
+        self._oldest: list[int] = []
+        self._added: list[int] = []
+        self._killed: list[int] = []
+        self._touched: list[tuple[int, int]] = []
+        self._popped: list[int] = []
+        self._before: tuple[int, int, int, int, tuple[int, int]] | None = None
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    def current(self, article_id: str) -> int:
+        """Return the row of the latest known revision of the article, or -1."""
+        rows = self._with_id(article_id)
+        return rows[0] if rows else -1
+
+    def revision_of(self, article_id: str, content_hash: str) -> int:
+        """Return the row of the known revision of the article that has this text, or -1."""
+        wanted = words(content_hash)
+        for row in self._with_id(article_id):
+            if tuple(self.table.hash[row].tolist()) == wanted:
+                return row
+        return -1
+
+    def text(self, content_hash: str) -> int:
+        """Return the row of the first article with this text, or -1."""
+        wanted = words(content_hash)
+        for row in self.by_text.rows(wanted[1] & 0xFFFFFFFF, self.table.alive):
+            if tuple(self.table.hash[row].tolist()) == wanted:
+                return row
+        return -1
+
+    def candidates(self, probes: U32) -> NDArray[np.int64]:
+        """Return up to `MOST_CANDIDATES` rows that share keys with `probes`: most in common first, then the oldest."""
+        if not len(probes) or not self.entries:
+            return np.empty(0, np.int64)
+        places, found = self.by_key.find(probes, self.table.alive)
+        if not len(found):
+            return found
+        # A key that few share says more than one that many share.
+        shares = MOST_POSTINGS // np.bincount(places, minlength=len(probes))[places]
+        rows, which = np.unique(found, return_inverse=True)
+        weights = np.zeros(len(rows), np.int64)
+        np.add.at(weights, which, shares)
+        return rows[np.lexsort((self.table.seq[rows], -weights))[:MOST_CANDIDATES]]
+
+    def nbytes(self) -> int:
+        """Bytes held, about: columns of rows in use; URLs, decisions and queue by their usual size."""
+        used = self.table.rows - len(self._free)
+        columns = self.table.nbytes + self.by_id.nbytes + self.by_text.nbytes + self.by_key.nbytes
+        heads = self.by_id.head_bytes + self.by_text.head_bytes + self.by_key.head_bytes
+        return columns * used // max(1, self.table.rows) + heads + self.decisions.nbytes + 200 * self.entries
+
+    # ---- changing -------------------------------------------------------------------------------------------------
+
+    def advance(self, time_us: int) -> None:
+        """Move event time on to `time_us` (never back) and let go what falls out of the window."""
+        self._begin()
+        self.watermark_us = max(self.watermark_us, time_us)
+        self._expire(self._most)
+
+    def apply(self, entry: DedupLogEntry, made: Fingerprint, offset: int) -> None:
+        """Fold one log entry, whose fingerprint is `made`. What is at or below `last_offset` is in it already."""
+        if offset <= self.last_offset:
+            return
+        time_us = to_us(entry.event_time)
+        self.advance(time_us)
+        cluster = None if entry.cluster_id == entry.id else entry.cluster_id
+        packed = pack(Decision(entry.verdict, entry.revision, cluster, entry.match))
+        self.decisions.add(offset, time_us, packed)
+        self.last_offset = offset
+        self._refresh(entry, time_us)
+        if entry.verdict != "recrawl" or self.current(entry.id) < 0:
+            self._add(entry, made, time_us, packed)
+        self._expire(self._most)
+
+    def commit(self) -> None:
+        """Make everything since the last commit final."""
+        for row in self._killed:
+            self._release(row)
+        self.decisions.compact()
+        self._forget_changes()
+
+    def rollback(self) -> None:
+        """Undo everything since the last commit."""
+        if self._before is None:
+            return
+        for row, last_us in reversed(self._touched):
+            self.table.last_us[row] = last_us
+        for row in self._killed:
+            self.table.alive[row] = True
+        for row in reversed(self._added):
+            self._release(row)
+        for key in self._popped:
+            heapq.heappush(self._oldest, key)
+        self.last_offset, self.watermark_us, self.next_seq, self.entries, mark = self._before
+        self.decisions.back_to(mark)
+        self._forget_changes()
+
+    @property
+    def staged(self) -> bool:
+        """Whether there are changes that are neither committed nor rolled back."""
+        return self._before is not None
+
+    def occupy(self, rows: int) -> None:
+        """Take the first `rows` rows of a new state into use, for a snapshot to fill."""
+        self.reserve(rows)
+        self._free.clear()
+
+    def queue(self, row: int) -> None:
+        """Enter `row` into the queue of the oldest."""
+        last_us, seq = int(self.table.last_us[row]), int(self.table.seq[row])
+        heapq.heappush(self._oldest, (last_us + _HEAP_ZERO) << 96 | seq << 32 | row)
+
+    def reserve(self, rows: int) -> None:
+        """Make room for `rows` rows in all."""
+        before = self.table.rows
+        for part in (self.table, self.by_id, self.by_text, self.by_key):
+            part.grow(rows)
+        self._free.extend(range(rows - 1, before - 1, -1))
+
+    # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self._before is None:
+            mark = self.decisions.mark()
+            self._before = self.last_offset, self.watermark_us, self.next_seq, self.entries, mark
+
+    def _forget_changes(self) -> None:
+        for changes in (self._added, self._killed, self._touched, self._popped):
+            changes.clear()
+        self._before = None
+
+    def _with_id(self, article_id: str) -> list[int]:
+        wanted = words(article_id)
+        rows = self.by_id.rows(wanted[1] & 0xFFFFFFFF, self.table.alive)
+        return [row for row in rows if tuple(self.table.id[row].tolist()) == wanted]
+
+    def _refresh(self, entry: DedupLogEntry, time_us: int) -> None:
+        """Whatever was seen again stays for another window: the article itself, and the one that it is a copy of."""
+        if entry.verdict == "recrawl":
+            self._touch(self.current(entry.id), time_us)
+            self._touch(self.revision_of(entry.id, entry.content_hash), time_us)
+        if entry.verdict in ("recrawl", "exact_copy"):
+            self._touch(self.text(entry.content_hash), time_us)
+        elif entry.verdict == "near_copy" and entry.match is not None:
+            self._touch(self.current(entry.match.article_id), time_us)
+
+    def _touch(self, row: int, time_us: int) -> None:
+        if row >= 0 and (last_us := int(self.table.last_us[row])) < time_us:
+            self._touched.append((row, last_us))
+            self.table.last_us[row] = time_us
+
+    def _add(self, entry: DedupLogEntry, made: Fingerprint, time_us: int, packed: bytes | None) -> None:
+        table = self.table
+        versions = self._with_id(entry.id)
+        first_us = int(table.first_us[versions[0]]) if versions else time_us
+        for row in versions[MOST_REVISIONS - 1 :]:
+            self._kill(row)
+        known = self.text(entry.content_hash)
+        row = self._take()
+        table.id[row] = identity = words(entry.id)
+        table.hash[row] = text = words(entry.content_hash)
+        table.cluster[row] = words(entry.cluster_id)
+        table.seq[row] = self.next_seq
+        table.first_us[row], table.last_us[row] = first_us, time_us
+        table.revision[row] = entry.revision
+        table.urls[row] = entry.url
+        table.decisions[row] = packed
+        if known >= 0 and entry.verdict == "exact_copy":
+            table.copy_fingerprint(known, row)
+        else:
+            table.set_fingerprint(row, made)
+        self.by_id.link(row, np.array([identity[1] & 0xFFFFFFFF], np.uint32), _ONE)
+        # Only the first article of a text is found by its words: the others would be the same candidate again.
+        keys = made.keys if known < 0 else EMPTY.keys
+        if known < 0:
+            self.by_text.link(row, np.array([text[1] & 0xFFFFFFFF], np.uint32), _ONE)
+        places, _ = self.by_key.find(keys, table.alive)
+        self.by_key.link(row, keys, np.bincount(places, minlength=len(keys)) < MOST_POSTINGS)
+        table.alive[row] = True
+        self._added.append(row)
+        self.next_seq += 1
+        self.entries += 1
+        self.queue(row)
+
+    def _take(self) -> int:
+        if not self._free:
+            self.reserve(max(1024, self.table.rows * 3 // 2))
+        return self._free.pop()
+
+    def _kill(self, row: int) -> None:
+        self.table.alive[row] = False
+        self._killed.append(row)
+        self.entries -= 1
+
+    def _release(self, row: int) -> None:
+        for chains in (self.by_id, self.by_text, self.by_key):
+            chains.unlink(row)
+        self.table.alive[row] = False
+        self.table.urls[row] = None
+        self.table.decisions[row] = None
+        self._free.append(row)
+
+    def _expire(self, most: int) -> None:
+        """Let go articles outside the window and, beyond `most`, those that have not been seen for longest."""
+        cutoff = self.watermark_us - self._window_us
+        self.decisions.expire(cutoff, most)
+        least = (cutoff + _HEAP_ZERO) << 96 if cutoff > -_HEAP_ZERO else 0
+        while self._oldest and (self._oldest[0] < least or self.entries > most):
+            key = heapq.heappop(self._oldest)
+            self._popped.append(key)
+            row = key & 0xFFFFFFFF
+            if not self.table.alive[row] or int(self.table.seq[row]) != key >> 32 & 0xFFFFFFFFFFFFFFFF:
+                continue
+            if int(self.table.last_us[row]) != (key >> 96) - _HEAP_ZERO:
+                self.queue(row)
+            else:
+                self._kill(row)

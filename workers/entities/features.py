@@ -1,0 +1,242 @@
+"""What the tagger sees of a token: attributes of the token's own form, of its place in the document, and of pairs.
+
+The weights are linear in these attributes, so that the score of a token is the sum of what its neighbours contribute:
+
+- *unary* attributes depend on one token alone; each has a weight for each distance (-2 to 2) at which it is seen.
+- *pair* attributes depend on a token and the one before it or after it.
+
+That is what makes tagging fast: the unary part is computed once for each distinct token and then looked up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from workers.entities.gazetteer import known_names, word_classes, words_of
+from workers.entities.wordlists import word_list
+
+DISTANCES: Final = (-2, -1, 0, 1, 2)
+
+NORMAL, TITLE, UPPER, LOWER = "n", "t", "u", "l"
+"""How a sentence is cased: as prose, as a headline in title case, in capitals, or without capitals."""
+
+MAX_CACHED_SHAPES: Final = 50_000
+"""Distinct tokens whose shape is kept."""
+
+EDGE: Final = ""
+"""Text of the two tokens that stand before and after each sentence."""
+
+_WORDS_THAT_ARE_ACRONYMS: Final = frozenset({"us", "who", "ice", "dos", "un", "au", "icc", "ap"})
+_SMALL: Final = word_list("small-in-titles")
+_RUNS = re.compile(r"(.)\1+")
+
+
+class Key(NamedTuple):
+    """All that the unary attributes of a token depend on; equal keys have equal attributes."""
+
+    text: str
+    case: str
+    known: str
+    """`B-` or `I-` and the class, where the token is part of a known name; else empty."""
+    seen: str
+    """What the rest of the document says of the form (see `_document_clues`); else empty."""
+
+
+@lru_cache(maxsize=MAX_CACHED_SHAPES)
+def shape(text: str) -> str:
+    """Return the shape of a token, runs of equal kinds shortened: `McCain` -> `XxXx`, `U.S.` -> `X.X.`."""
+    kinds = []
+    for char in text[:20]:
+        if char.isalpha():
+            kinds.append("x" if char.islower() else "X")
+        elif char.isdigit():
+            kinds.append("d")
+        else:
+            kinds.append("'" if char == "’" else char)
+    return _RUNS.sub(r"\1", "".join(kinds))
+
+
+def case_of(words: Sequence[str]) -> str:
+    """Return how the sentence `words` is cased (NORMAL, TITLE, UPPER or LOWER)."""
+    capital = upper = lower = small = 0
+    for word in words:
+        if not word[:1].isalpha():
+            continue
+        if word[0].islower():
+            if word.lower() in _SMALL:
+                small += 1
+            else:
+                lower += 1
+        else:
+            capital += 1
+            if len(word) > 1 and word.isupper():
+                upper += 1
+    if capital + lower < 4:
+        # Too short to say; a line of capitals (a dateline, an acronym) is treated as prose.
+        return UPPER if upper >= 3 and not lower else NORMAL
+    if not lower and not small and upper * 4 >= 3 * capital:
+        return UPPER
+    if lower * 6 <= capital:
+        return TITLE
+    return LOWER if not capital else NORMAL
+
+
+def known_marks(words: Sequence[str], lowered: Sequence[str], case: str) -> list[str]:
+    """Return, for each word, `B-class` or `I-class` where it is part of a known name, else an empty string."""
+    marks = [""] * len(words)
+    names = known_names()
+    at = 0
+    while at < len(words):
+        candidates = names.get(lowered[at])
+        step = 1
+        if candidates and (case == LOWER or not words[at][0].islower()):
+            for known in candidates:
+                size = len(known.phrase)
+                if size > 1 and tuple(lowered[at : at + size]) != known.phrase:
+                    continue
+                if known.exact is not None and (
+                    (case != LOWER and words[at] != known.exact)
+                    or (case in (UPPER, LOWER) and lowered[at] in _WORDS_THAT_ARE_ACRONYMS)
+                ):
+                    continue
+                marks[at] = "B-" + known.kind
+                for inside in range(at + 1, at + size):
+                    marks[inside] = "I-" + known.kind
+                step = size
+                break
+        at += step
+    return marks
+
+
+def _document_clues(sentences: Sequence[Sequence[str]], cases: Sequence[str]) -> dict[str, str]:
+    """Return what a document says of each form that it writes with a capital, in any of its sentences in prose case:
+
+    `l` also without a capital, `m` with a capital in mid-sentence, `t` after a title or a role, `f` after a first
+    name, `w` after "in", "at" or "from", `s` next to a verb of saying, `o` before a word that ends organisations.
+    """
+    titles, firsts, where = words_of("title"), words_of("first"), words_of("where")
+    speech, ends = words_of("speech"), words_of("orgword")
+    clues: dict[str, set[str]] = {}
+    small: set[str] = set()
+    for words, case in zip(sentences, cases, strict=True):
+        if case != NORMAL:
+            continue
+        last = len(words) - 1
+        before = ""
+        for at, word in enumerate(words):
+            first = word[0]
+            if first.islower():
+                small.add(word)
+            elif first.isupper():
+                found = clues.get(word)
+                if found is None:
+                    found = clues[word] = set()
+                if before:
+                    if before not in ".\"“‘'?!:" and before != "...":
+                        found.add("m")
+                    low = before.lower()
+                    if low in titles:
+                        found.add("t")
+                    elif low in firsts:
+                        found.add("f")
+                    elif low in where:
+                        found.add("w")
+                    elif low in speech:
+                        found.add("s")
+                if at < last:
+                    after = words[at + 1]
+                    if after in speech:
+                        found.add("s")
+                    elif after[0].isupper() and after.lower() in ends:
+                        found.add("o")
+            before = word
+    return {word: "".join(sorted(found | {"l"} if word.lower() in small else found)) for word, found in clues.items()}
+
+
+def document_keys(sentences: Sequence[Sequence[str]]) -> list[list[Key]]:
+    """Return the keys of a document's words, sentence by sentence. No sentence and no word may be empty."""
+    cases = [case_of(words) for words in sentences]
+    clues = _document_clues(sentences, cases)
+    keys = []
+    for words, case in zip(sentences, cases, strict=True):
+        lowered = [word.lower() for word in words]
+        marks = known_marks(words, lowered, case)
+        if case == NORMAL:
+            get = clues.get
+            keys.append([Key(word, case, mark, get(word, "")) for word, mark in zip(words, marks, strict=True)])
+        else:
+            # A headline has nothing to say of its own capitals, so it borrows the clues of the body.
+            keys.append(
+                [
+                    Key(word, case, mark, clues.get(word if case == TITLE else word.capitalize(), ""))
+                    for word, mark in zip(words, marks, strict=True)
+                ]
+            )
+    return keys
+
+
+class Unary(NamedTuple):
+    """The unary attributes of one token, by the distance up to which they are seen."""
+
+    wide: list[str]
+    """Seen by the token and by the two on either side."""
+    near: list[str]
+    """Seen by the token and by the one on either side."""
+    own: list[str]
+    """Seen by the token alone."""
+
+    def every(self) -> list[str]:
+        """Return all of them."""
+        return self.wide + self.near + self.own
+
+    def at(self, distance: int) -> list[str]:
+        """Return the attributes that a token sees of this one, which stands at `distance` from it."""
+        if distance == 0:
+            return self.every()
+        return self.wide + self.near if abs(distance) == 1 else self.wide
+
+
+def unary(key: Key) -> Unary:
+    """Return the unary attributes of the token that `key` describes."""
+    text, case, known, seen = key
+    if text == EDGE:
+        return Unary(["edge"], [], [])
+    low = text.lower().replace("’", "'")
+    capital = "c" if text[0].isupper() else "-"
+    wide = ["w=" + low, f"s={case}{shape(text)}"]
+    wide += [f"k={name}{capital}" for name in word_classes().get(low, ())]
+    if known:
+        wide.append("g=" + known)
+    near = ["z=" + low[-3:], "p=" + low[:3], *("d=" + clue for clue in seen)]
+    own = [
+        "1=" + low[:1],
+        "2=" + low[:2],
+        "4=" + low[:4],
+        "-1=" + low[-1:],
+        "-2=" + low[-2:],
+        "-4=" + low[-4:],
+        f"n={min(len(text), 10)}",
+        f"e={case}{text}",
+    ]
+    if seen:
+        own.append("D=" + seen)
+        if known:
+            own.append(f"D={known}{seen}")
+    return Unary(wide, near, own)
+
+
+def pairs(keys: Sequence[Key]) -> list[tuple[str, str, str]]:
+    """Return, for each token, its three pair attributes: of the words before and here (`<`), here and after (`>`), and
+    of the shapes of all three (`^`)."""
+    out = []
+    texts = [key.text.lower() for key in keys]
+    forms = [shape(key.text) for key in keys]
+    last = len(keys) - 1
+    for at in range(len(keys)):
+        before, after = (texts[at - 1] if at else EDGE), (texts[at + 1] if at < last else EDGE)
+        left, right = (forms[at - 1] if at else EDGE), (forms[at + 1] if at < last else EDGE)
+        out.append((f"<{before} {texts[at]}", f">{texts[at]} {after}", f"^{left} {forms[at]} {right}"))
+    return out

@@ -1,0 +1,83 @@
+"""Mentions: where in headline and body a name stands, trimmed to the name itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from workers.entities.consistency import consistent
+from workers.entities.gazetteer import words_of
+from workers.entities.limits import MAX_MENTIONS, MAX_NAME_CHARS, MAX_TOKENS
+from workers.entities.tagger import Tagger
+from workers.entities.tokens import Token, split_sentences, tokenize
+
+Field = Literal["headline", "body"]
+
+_POSSESSIVES: Final = frozenset({"'s", "’s", "'S", "’S", "'", "’"})
+_SIGNS: Final = frozenset("\"'“”‘’.,;:-–—()[]/ ")
+_ARTICLES: Final = frozenset({"the", "a", "an"})
+_WOMEN: Final = frozenset({"mrs", "mrs.", "ms", "ms.", "miss", "lady"})
+
+
+class Found(NamedTuple):
+    """One mention before it is resolved. `words` are its tokens; `start` and `end` are offsets into the field's text.
+
+    `other_person` marks a surname that its context gives to somebody else than its best known bearer (Mrs, Ms, Lady).
+    """
+
+    field: Field
+    start: int
+    end: int
+    type: str
+    confidence: float
+    words: tuple[str, ...]
+    other_person: bool
+
+
+def find_mentions(headline: str, body: str, tagger: Tagger) -> list[Found]:
+    """Return the names in an article, headline first, each field in order of place."""
+    fields, sentences = read_fields(headline, body)
+    words = [[token.text for token in sentence] for sentence in sentences]
+    found: list[Found] = []
+    for field, sentence, spans in zip(fields, sentences, consistent(words, tagger.tag(words)), strict=True):
+        for span in spans:
+            mention = _trimmed(field, sentence, span.start, span.end, span.type, span.confidence)
+            if mention is not None:
+                found.append(mention)
+                if len(found) == MAX_MENTIONS:
+                    return found
+    return found
+
+
+def read_fields(headline: str, body: str) -> tuple[list[Field], list[list[Token]]]:
+    """Return the sentences of headline and body, and the field of each; at most `MAX_TOKENS` tokens together."""
+    first = split_sentences(headline, tokenize(headline, MAX_TOKENS))
+    used = sum(map(len, first))
+    rest = split_sentences(body, tokenize(body, MAX_TOKENS - used)) if used < MAX_TOKENS else []
+    fields: list[Field] = ["headline"] * len(first)
+    fields += ["body"] * len(rest)
+    return fields, first + rest
+
+
+def _trimmed(
+    field: Field, sentence: Sequence[Token], start: int, end: int, kind: str, confidence: float
+) -> Found | None:
+    """Return the mention at tokens `start` to `end` without title, article, possessive and signs around it."""
+    if kind == "LOC":
+        # "eastern Congo" is about Congo; "the" goes with it.
+        while end - start > 1 and sentence[start].text[0].islower():
+            start += 1
+    titles = words_of("title") | words_of("role") if kind == "PER" else _ARTICLES if kind != "MISC" else frozenset()
+    while start < end and (
+        sentence[start].text in _SIGNS or (end - start > 1 and sentence[start].text.lower() in titles)
+    ):
+        start += 1
+    while start < end and (sentence[end - 1].text in _SIGNS or sentence[end - 1].text in _POSSESSIVES):
+        end -= 1
+    if start >= end or sentence[end - 1].end - sentence[start].start > MAX_NAME_CHARS:
+        return None
+    words = tuple(token.text for token in sentence[start:end])
+    if not any(char.isalnum() for word in words for char in word):
+        return None
+    other = kind == "PER" and start > 0 and sentence[start - 1].text.lower() in _WOMEN
+    return Found(field, sentence[start].start, sentence[end - 1].end, kind, confidence, words, other)

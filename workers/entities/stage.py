@@ -1,0 +1,66 @@
+"""The stage: news.unique -> news.tagged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+
+from schemas import topics
+from schemas.codec import InvalidMessage, decode, encode
+from schemas.messages import Entities, TaggedArticle, UniqueArticle
+from workers.entities import weights
+from workers.entities.languages import find_countries, reads_english
+from workers.entities.mentions import find_mentions
+from workers.entities.resolve import resolve
+from workers.entities.tagger import CrfTagger, Tagger
+from workers.entities.wordlists import lists_version
+from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
+
+DECLARED_VERSION: Final = "1.0.0"
+"""Of the rules and the form of the output. Raise it when they change. Weights and lists add a hash each."""
+
+
+class EntitiesStage(Stage):
+    """Adds its entities to each article. It has no state; a record that is not a UniqueArticle is rejected."""
+
+    name = "entities"
+    source = topics.UNIQUE
+    sinks = (topics.TAGGED,)
+    kinds = ("tagged", "unsupported_language")
+    reasons = ("bad_article",)
+
+    def __init__(self, tagger: Tagger) -> None:
+        self._tagger = tagger
+        self.version = f"{DECLARED_VERSION}+{tagger.version}.{lists_version()}"
+
+    def process(self, batch: Sequence[Record]) -> list[Outcome]:
+        """Return one outcome for each record: the article with its entities, or a rejection (`bad_article`)."""
+        return [self._outcome(record) for record in batch]
+
+    def _outcome(self, record: Record) -> Outcome:
+        try:
+            article = decode(record.value, UniqueArticle)
+        except InvalidMessage as error:
+            return Reject("bad_article", str(error))
+        entities = self.entities(article.headline, article.body, article.language)
+        fields = {name: getattr(article, name) for name in UniqueArticle.__struct_fields__}
+        fields["processing"] = article.processing | {self.name: self.version}
+        try:
+            value = encode(TaggedArticle(**fields, entities=entities))
+        except InvalidMessage as error:
+            return Reject("bad_article", str(error))
+        kind = "tagged" if entities.status == "ok" else "unsupported_language"
+        return Emit(kind, (Message(topics.TAGGED, article.id.encode(), value),))
+
+    def entities(self, headline: str, body: str, language: str) -> Entities:
+        """Return the entities of a text in `language` (a BCP 47 tag, `und` where unknown)."""
+        if reads_english(language, body):
+            return Entities(status="ok", items=resolve(headline, body, find_mentions(headline, body, self._tagger)))
+        return Entities(status="unsupported_language", items=resolve(headline, body, find_countries(headline, body)))
+
+
+def load() -> EntitiesStage:
+    """Return the stage with the weights of the package. Raises WeightsError when they are damaged."""
+    data = (files("workers.entities") / "data" / "english.npz").read_bytes()
+    return EntitiesStage(CrfTagger(weights.load(data)))

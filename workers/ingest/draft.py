@@ -1,0 +1,240 @@
+"""A raw document to a draft: everything about an article that its own record tells, except its language.
+
+This is the dear and pure part of ingest (`IngestStage.prepare`): it may run in another process, so a draft is plain
+data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from schemas.keys import UNKNOWN_SOURCE
+from schemas.limits import MAX_AUTHORS, MAX_BODY_CHARS
+from schemas.messages import Published
+from workers.ingest import headline as headlines
+from workers.ingest.characters import clean_line, folded
+from workers.ingest.dates import When, is_plausible, read_date, read_url_date
+from workers.ingest.document import Incoming, check_extra
+from workers.ingest.furniture import furniture_kind
+from workers.ingest.html import Page, read_page
+from workers.ingest.metadata import PageMetadata
+from workers.ingest.refusal import NO_ARTICLE_TEXT, TOO_LARGE, Refusal
+from workers.ingest.text import Cleaned, clean_text
+from workers.ingest.urls import (
+    canonical_url,
+    is_domain,
+    is_site_root,
+    registrable_domain,
+    without_credentials,
+)
+
+_MAX_SOURCE_CHARS: Final = 100
+_MAX_AUTHOR_CHARS: Final = 200
+_MAX_ENTRY_CHARS: Final = 2_000
+_MAX_TITLE_CHARS: Final = 2_000
+
+_AUTHOR_LEAD: Final = re.compile(r"(?:by|von|por|par|di)[\s:]+", re.IGNORECASE)
+_AUTHOR_SEPARATORS: Final = re.compile(r"\s*[;|]\s*|\s+(?:and|und|et|&)\s+")
+
+_CONFIDENCE: Final = {"field": 0.9, "json-ld": 0.9, "meta": 0.8, "url": 0.6}
+_LESS_PRECISE: Final = {"zone": 0.0, "time": 0.05, "day": 0.1}
+"""Taken off the confidence: a time without its zone may be hours off, a day alone a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An article without its language, id and hashes. `folds` are the folded paragraphs of its body."""
+
+    source: str
+    headline: str
+    paragraphs: list[str]
+    folds: list[str]
+    ingested_at: datetime
+    url: str | None
+    authors: tuple[str, ...]
+    published: Published | None
+    fetched_at: datetime | None
+    declared_language: str | None
+    extra: dict[str, Any]
+
+
+def make_draft(incoming: Incoming) -> Draft:
+    """Return the draft of a raw document. Raises Refusal with a reason of the text's or the page's readers."""
+    document = incoming.document
+    extra = dict(incoming.extra)
+    page = _content(incoming)
+    metadata = page.metadata
+    url = _url(incoming, metadata, extra)
+    source = _source(incoming, metadata, url, extra)
+    authors = _authors(document.authors if document.authors is not None else metadata.authors)
+    headline, cleaned, byline = _headline(document.title or metadata.title, page.cleaned, metadata.site)
+    if byline and not authors:
+        authors = _authors(byline)
+    if sum(map(len, cleaned.paragraphs)) + 2 * len(cleaned.paragraphs) > MAX_BODY_CHARS:
+        raise Refusal(TOO_LARGE, f"the body is longer than {MAX_BODY_CHARS} characters")
+    fetched_at = _fetched(incoming, extra)
+    published = _published(incoming, metadata, url, fetched_at or incoming.ingested_at, extra)
+    check_extra(extra)
+    return Draft(
+        source=source,
+        headline=headline,
+        paragraphs=cleaned.paragraphs,
+        folds=cleaned.folds,
+        ingested_at=incoming.ingested_at,
+        url=url,
+        authors=authors,
+        published=published,
+        fetched_at=fetched_at,
+        declared_language=document.language or metadata.language,
+        extra=extra,
+    )
+
+
+def _content(incoming: Incoming) -> Page:
+    """The article's paragraphs: of the page where there is one; where that gives nothing, of the text beside it."""
+    document = incoming.document
+    if document.html is not None:
+        try:
+            page = read_page(document.html)
+        except Refusal:
+            if document.text is None:
+                raise
+            page = Page(Cleaned([], []), PageMetadata())
+        if any(page.cleaned.folds) or document.text is None:
+            return _with_text(page)
+        return _with_text(Page(clean_text(document.text), page.metadata))
+    return _with_text(Page(clean_text(document.text or ""), PageMetadata()))
+
+
+def _with_text(page: Page) -> Page:
+    if not any(page.cleaned.folds):
+        raise Refusal(NO_ARTICLE_TEXT, "no letters or digits are left after cleaning")
+    return page
+
+
+def _headline(title: str | None, cleaned: Cleaned, site: str | None) -> tuple[str, Cleaned, str | None]:
+    """Return the headline, the body without it, and the byline's name where the body began with one."""
+    paragraphs, folds = list(cleaned.paragraphs), list(cleaned.folds)
+    given = _title(title, site)
+    if given:
+        headline = headlines.from_title(given)
+        if len(paragraphs) > 1 and folds[0] == folded(headline):
+            del paragraphs[0], folds[0]
+    elif headlines.is_headline(paragraphs[0], paragraphs[1] if len(paragraphs) > 1 else None):
+        headline = paragraphs.pop(0)
+        del folds[0]
+    else:
+        headline = ""
+    byline = headlines.byline(paragraphs[0]) if len(paragraphs) > 1 else None
+    if byline:
+        del paragraphs[0], folds[0]
+    if not headline:
+        headline = headlines.from_text(paragraphs)
+    return headline, Cleaned(paragraphs, folds), byline
+
+
+def _title(title: str | None, site: str | None) -> str | None:
+    """The title, cleaned, without the site's name after a bar or dash; None when it holds no letter or digit."""
+    if not title:
+        return None
+    clean = clean_line(title[:_MAX_TITLE_CHARS])
+    if site:
+        for bar in (" | ", " - ", " – ", " — ", " · "):
+            head, found, tail = clean.rpartition(bar)
+            if found and head and folded(tail) == folded(site):
+                clean = head.strip()
+                break
+    return clean if folded(clean) and furniture_kind(clean) != "label" else None
+
+
+def _url(incoming: Incoming, metadata: PageMetadata, extra: dict[str, Any]) -> str | None:
+    raw = incoming.document.url
+    url = canonical_url(raw) if raw else None
+    if raw and url is None:
+        extra[incoming.fields.get("url", "url")] = without_credentials(raw)
+    canonical = canonical_url(metadata.canonical) if metadata.canonical else None
+    if canonical is None or canonical == url or is_site_root(canonical):
+        return url
+    # Only a page of the same site may say under which name it is known: else anyone could claim another's article.
+    home = registrable_domain(url) if url else None
+    if home is not None and registrable_domain(canonical) == home:
+        return canonical
+    extra.setdefault("canonical_url", canonical)
+    return url
+
+
+def _source(incoming: Incoming, metadata: PageMetadata, url: str | None, extra: dict[str, Any]) -> str:
+    given = incoming.document.source
+    if given:
+        if name := _source_name(given):
+            return name
+        extra[incoming.fields.get("source", "source")] = without_credentials(given)
+    if url and (domain := registrable_domain(url)):
+        return domain
+    return (_source_name(metadata.site) if metadata.site else None) or UNKNOWN_SOURCE
+
+
+def _source_name(given: str) -> str | None:
+    """A source as it is called: a name as it is written, a domain in lower case without `www.`, a URL's domain."""
+    name = clean_line(given[: 4 * _MAX_SOURCE_CHARS])
+    if "://" in name:
+        url = canonical_url(name)
+        return registrable_domain(url) if url else None
+    if is_domain(name):
+        return name.lower().rstrip(".").removeprefix("www.")
+    return name if len(name) <= _MAX_SOURCE_CHARS and folded(name) else None
+
+
+def _authors(given: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Names, each once, in order, without a leading `By`; a text with several is taken apart at `;`, `|` and `and`."""
+    if not given:
+        return ()
+    names: dict[str, None] = {}
+    for entry in [given] if isinstance(given, str) else given:
+        text = clean_line(entry[:_MAX_ENTRY_CHARS])
+        if lead := _AUTHOR_LEAD.match(text):
+            text = text[lead.end() :]
+        for part in _AUTHOR_SEPARATORS.split(text):
+            name = part.strip(" ,")
+            # A profile's address is no name.
+            if name and len(name) <= _MAX_AUTHOR_CHARS and "://" not in name and folded(name):
+                names.setdefault(name)
+    return tuple(names)[:MAX_AUTHORS]
+
+
+def _fetched(incoming: Incoming, extra: dict[str, Any]) -> datetime | None:
+    raw = incoming.document.fetched_at
+    when = read_date(raw)
+    if when and is_plausible(when.at, incoming.ingested_at):
+        return when.at
+    if raw is not None:
+        extra[incoming.fields.get("fetched_at", "fetched_at")] = raw
+    return None
+
+
+def _published(
+    incoming: Incoming, metadata: PageMetadata, url: str | None, latest: datetime, extra: dict[str, Any]
+) -> Published | None:
+    raw = incoming.document.published_at
+    found = _trusted(read_date(raw), "field", latest)
+    if found is None and raw is not None:
+        extra[incoming.fields.get("published_at", "published_at")] = raw
+    if found is None and metadata.published:
+        found = _trusted(read_date(metadata.published), metadata.published_origin, latest)
+    if found is None and url:
+        found = _trusted(read_url_date(url), "url", latest)
+    return found
+
+
+def _trusted(
+    when: When | None, origin: Literal["field", "json-ld", "meta", "url"], latest: datetime
+) -> Published | None:
+    if when is None or not is_plausible(when.at, latest):
+        return None
+    return Published(
+        at=when.at, origin=origin, confidence=round(_CONFIDENCE[origin] - _LESS_PRECISE[when.precision], 2)
+    )
