@@ -76,7 +76,7 @@ def make_engine(
     if name == "faust":
         from newsmill.engines.faust_engine import FaustEngine
 
-        return FaustEngine(stage, settings, metrics, health)
+        return FaustEngine(stage, settings, metrics, health, pool=pool, prepare=_prepare if pool else None)
     from newsmill.engines.kafka.engine import KafkaEngine
 
     return KafkaEngine(stage, settings, metrics, health, pool=pool, prepare=_prepare if pool else None)

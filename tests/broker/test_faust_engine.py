@@ -21,6 +21,7 @@ from newsmill.engines.faust_engine import FaustEngine
 from newsmill.engines.faust_engine.batches import CommitError
 from newsmill.engines.faust_engine.outbox import WriteError
 from newsmill.engines.faust_engine.transport import ConsumerThread
+from newsmill.engines.kafka.engine import MissingTopicsError
 from newsmill.engines.limit import DeadLetterLimitExceeded
 from newsmill.health import Health
 from newsmill.local import LocalKafka
@@ -326,3 +327,10 @@ def test_stopped_before_it_runs(settings: Settings) -> None:
     engine = FaustEngine(EchoStage(), settings, Metrics())
     engine.stop()
     engine.run()
+
+
+def test_missing_topics_are_named(settings: Settings) -> None:
+    error = ends_with(FaustEngine(CountingStage(), settings, Metrics()))
+    assert isinstance(error, MissingTopicsError)
+    for topic in (topics.ARTICLES, topics.UNIQUE, topics.DEDUP_LOG, topics.DEAD_LETTERS):
+        assert clients.physical(settings, topic) in str(error)

@@ -108,6 +108,8 @@ def make_app(settings: Settings, stage_name: str) -> App:
         store="memory://",
         datadir=settings.path("faust"),
         worker_redirect_stdouts=False,
+        # In Faust the environment wins over what is given here: a BROKER_URL that is meant for another program, say.
+        env={},
     )
 
 

@@ -2,20 +2,21 @@
 
     faust -A newsmill.engines.faust_engine.apps:ingest worker --loglevel info
 
-Settings come from `NEWSMILL_*` variables, as for `newsmill worker`. An app is made, with its stage's models, when its
-name is first asked for; importing this module does nothing.
+Settings come from `NEWSMILL_*` variables, as for `newsmill worker` (but records are prepared in the worker itself, and
+logging is Faust's). An app is made, with its stage's models, when its name is first asked for; importing this module
+does nothing.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from typing import Any
 
 from newsmill.engines.faust_engine.engine import FaustEngine
 from newsmill.health import Health, HealthServer
 from newsmill.metrics import Metrics
 from newsmill.settings import METRICS_PORTS, Settings, from_environment
+from newsmill.worker import stage_options
 from workers import pipeline
 
 
@@ -27,13 +28,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _make(name: str, settings: Settings) -> Any:
-    options = pipeline.StageOptions(
-        dedup_window=timedelta(days=settings.dedup_window_days),
-        dedup_forward_copies=settings.dedup_forward_copies,
-        dedup_max_entries=settings.dedup_max_entries,
-    )
     metrics, health = Metrics(), Health(settings.stall_s)
-    app = FaustEngine(pipeline.load(name, options), settings, metrics, health).app
+    app = FaustEngine(pipeline.load(name, stage_options(settings)), settings, metrics, health).app
     port = METRICS_PORTS[name] if settings.metrics_port < 0 else settings.metrics_port
     if port:
 

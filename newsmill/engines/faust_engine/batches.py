@@ -20,7 +20,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
@@ -31,12 +31,15 @@ from newsmill.engines.faust_engine.inbox import Inbox, size
 from newsmill.engines.faust_engine.outbox import Outbox
 from newsmill.engines.faust_engine.partitions import Offsets, Partition, cut
 from newsmill.engines.faust_engine.positions import Lag
+from newsmill.engines.kafka.engine import MissingTopicsError
 from newsmill.engines.kafka.marks import Marks
 from newsmill.engines.kafka.restore import LogTail
 from newsmill.engines.runner import KILLED, BatchResult, Runner
+from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
+from schemas import topics
 from workers.stage import Record, StatefulStage
 
 log = logging.getLogger(__name__)
@@ -45,8 +48,10 @@ WAIT_SECONDS = 0.5
 SNAPSHOT_SECONDS = 300.0
 
 
-class CommitError(Exception):
+class CommitError(NewsmillError):
     """Offsets were not committed: the group has moved on, or the broker does not answer. The worker must exit."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class BatchLoop:
@@ -124,6 +129,7 @@ class BatchLoop:
         """Work until `finish`. Raises what ended it: the process must then exit without another try."""
         self._lag = await asyncio.to_thread(Lag, self._settings, self._stage.name, self._metrics)
         try:
+            await self._check_topics()
             while not self._stopping:
                 messages = await self._inbox.gather(WAIT_SECONDS, self._settings.linger_ms / 1000)
                 async with self._busy:
@@ -131,6 +137,15 @@ class BatchLoop:
                 await self._look_around()
         finally:
             self._lag.close()
+
+    async def _check_topics(self) -> None:
+        """Raise MissingTopicsError now, rather than wait for a topic that nobody creates."""
+        stage = self._stage
+        log_topics = [stage.log_topic] if isinstance(stage, StatefulStage) else []
+        needed = (stage.source, *stage.sinks, topics.DEAD_LETTERS, *log_topics)
+        missing = await self._lag.missing([clients.physical(self._settings, topic) for topic in needed])
+        if missing:
+            raise MissingTopicsError(f"these topics don't exist: {', '.join(missing)}. Run `newsmill topics create`")
 
     # -- a turn
 

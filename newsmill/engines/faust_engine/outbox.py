@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import ClassVar
 
 from aiokafka.errors import KafkaError
 
 from newsmill import clients
 from newsmill.engines.faust_engine.transport import Producer
 from newsmill.engines.runner import Output
+from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 
 
-class WriteError(Exception):
+class WriteError(NewsmillError):
     """The broker did not confirm what was written. Some of it may be in the topics."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class Outbox:

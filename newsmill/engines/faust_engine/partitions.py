@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,6 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from newsmill.engines.kafka.marks import Marks
-
-log = logging.getLogger(__name__)
 
 Offsets = dict[TP, OffsetAndMetadata]
 
@@ -35,10 +32,6 @@ class Partition:
 
     def __post_init__(self) -> None:
         self.done = -1 if self.committed is None else self.committed
-
-    def alone(self, offset: int) -> bool:
-        """Whether the record at `offset` is to be processed in a batch of its own."""
-        return self.careful > 0 or self.marks.trying == offset
 
     def deadly(self, offset: int) -> bool:
         """Whether the record at `offset` has already taken down a worker that tried it alone."""
@@ -66,14 +59,16 @@ class Partition:
         self.begun = True
 
 
-def cut(messages: Sequence[Any], partitions: Mapping[TP, Partition], most_bytes: int, size: Any) -> list[list[Any]]:
+def cut(
+    messages: Sequence[Any], partitions: Mapping[TP, Partition], most_bytes: int, size: Callable[[Any], int]
+) -> list[list[Any]]:
     """Cut messages into batches of at most `most_bytes`; a record that is to be tried alone is a batch of its own."""
     batches: list[list[Any]] = []
     batch: list[Any] = []
     held = 0
     careful = {tp: partition.careful for tp, partition in partitions.items()}
     for message in messages:
-        alone = careful[message.tp] > 0 or partitions[message.tp].alone(message.offset)
+        alone = careful[message.tp] > 0 or partitions[message.tp].marks.trying == message.offset
         careful[message.tp] -= 1
         if batch and (alone or held + size(message) > most_bytes):
             batches.append(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faust.types import TP
@@ -28,6 +28,11 @@ class _Facts:
 
 class Lag(Positions):
     """Positions of what a Faust consumer reads. Made, and closed, it talks to the broker: off the event loop."""
+
+    async def missing(self, topics: Sequence[str]) -> list[str]:
+        """Return those of `topics` that the cluster doesn't have."""
+        there = await asyncio.to_thread(self._lookup.topics)
+        return [topic for topic in topics if topic not in there]
 
     async def measure_faust(self, thread: Any, done: Mapping[TP, int]) -> int | None:
         """Measure if it is time to; return how many records wait in all, None where not measured.
