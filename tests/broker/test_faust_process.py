@@ -148,6 +148,25 @@ def test_fausts_own_command(settings: Settings, cluster: Cluster, start: Callabl
     assert "Web" not in (worker.where / "log").read_text()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "newsmill", "worker", "ingest", "--engine", "faust"),
+        ("-m", "faust", "-A", "newsmill.engines.faust_engine.apps:ingest", "worker"),
+    ],
+    ids=["newsmill", "faust"],
+)
+def test_a_real_stage_starts_with_either_command(
+    settings: Settings, cluster: Cluster, start: Callable[..., Worker], command: tuple[str, ...]
+) -> None:
+    cluster.produce(topics.RAW, [b"not a document"])
+    worker = start(*command)
+    worker.until(lambda: cluster.committed(topics.RAW, "ingest") == {0: 1})
+    assert worker.stop() == 0
+    (dead,) = cluster.read(topics.DEAD_LETTERS)
+    assert h.get(dead.headers, h.DEAD_STAGE) == b"ingest"
+
+
 def test_fausts_own_command_fails_when_the_worker_does(
     settings: Settings, cluster: Cluster, start: Callable[..., Worker]
 ) -> None:
