@@ -59,6 +59,23 @@ class _Commands(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if not _is_of_kafka(error):
+                raise
+            click.echo(
+                f"newsmill: Kafka can't do that now: {error or type(error).__name__}. Is NEWSMILL_BOOTSTRAP right, and "
+                "are the brokers up?",
+                err=True,
+            )
+            ctx.exit(1)
+
+
+def _is_of_kafka(error: Exception) -> bool:
+    """Whether `error` is one of a Kafka client. By name: importing the clients to ask would slow every command."""
+    return any(
+        kind.__name__ == "KafkaError" and kind.__module__.partition(".")[0] in ("kafka", "aiokafka")
+        for kind in type(error).__mro__
+    )
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -56,7 +56,10 @@ def _tell(cluster: local.Cluster) -> None:
     Console(stderr=True).print(table)
     address = f"NEWSMILL_BOOTSTRAP={cluster.settings.bootstrap}"
     click.echo(
-        f"In another terminal:\n  {address} newsmill tail news.classified --from-beginning\nCtrl-C stops it all.",
+        "In another terminal:\n"
+        f"  {address} newsmill feed samples\n"
+        f"  {address} newsmill tail news.classified --from-beginning\n"
+        "Ctrl-C stops it all.",
         err=True,
     )
 
