@@ -12,6 +12,7 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from newsmill import clients
+from newsmill.engines.broker.records import to_record
 from newsmill.settings import Settings
 from schemas import headers as h
 from workers.stage import Record
@@ -26,8 +27,6 @@ def records(
 
     Raises kafka.errors.KafkaError when no broker answers, ValueError when the topic does not exist.
     """
-    from newsmill.engines.kafka.records import to_record
-
     name = clients.physical(settings, topic)
     consumer: Any = KafkaConsumer(**clients.consumer(settings))
     try:

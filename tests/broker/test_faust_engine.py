@@ -17,11 +17,11 @@ from aiokafka.errors import CommitFailedError
 
 from newsmill import clients
 from newsmill import topics as admin
+from newsmill.engines.broker.required import MissingTopicsError
 from newsmill.engines.faust_engine import FaustEngine
 from newsmill.engines.faust_engine.batches import CommitError
 from newsmill.engines.faust_engine.outbox import WriteError
 from newsmill.engines.faust_engine.transport import ConsumerThread
-from newsmill.engines.kafka.engine import MissingTopicsError
 from newsmill.engines.limit import DeadLetterLimitExceeded
 from newsmill.health import Health
 from newsmill.local import LocalKafka

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from kafka.structs import TopicPartition
 
-from newsmill.engines.kafka.engine import KafkaEngine, MissingTopicsError
+from newsmill.engines.broker.required import MissingTopicsError
+from newsmill.engines.kafka.engine import KafkaEngine
 from newsmill.engines.kafka.transaction import FencedError, TransactionError
 from newsmill.engines.limit import DeadLetterLimitExceeded
 from newsmill.engines.runner import KILLED, RAISED
@@ -209,7 +210,7 @@ def test_log_records_of_an_aborted_transaction_are_not_restored(place: MakePlace
 
 
 def test_input_behind_a_hung_transaction_waits_and_shows(place: MakePlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from newsmill.engines.kafka import positions
+    from newsmill.engines.broker import positions
 
     monkeypatch.setattr(positions, "EVERY_SECONDS", 0.2)
     p = place()
@@ -390,7 +391,7 @@ def test_a_full_disk_under_the_state_directory_stops_nothing(place: MakePlace, m
 
     p = place()
     p.feed(topics.ARTICLES, values(20))
-    monkeypatch.setattr("newsmill.engines.kafka.snapshots.os.fsync", full)
+    monkeypatch.setattr("newsmill.engines.broker.snapshots.os.fsync", full)
     first = Running(CountingStage(), p.settings)
     p.wait_for(topics.UNIQUE, 20)
     first.stop()
@@ -403,7 +404,7 @@ def test_a_full_disk_under_the_state_directory_stops_nothing(place: MakePlace, m
 
 
 def test_an_idle_group_shows_no_lag_behind_markers(place: MakePlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from newsmill.engines.kafka import positions
+    from newsmill.engines.broker import positions
 
     monkeypatch.setattr(positions, "EVERY_SECONDS", 0.2)
     p = place()

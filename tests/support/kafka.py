@@ -12,8 +12,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.structs import TopicPartition
 
 from newsmill import clients, topics
+from newsmill.engines.broker.records import to_record
 from newsmill.engines.kafka.engine import KafkaEngine
-from newsmill.engines.kafka.records import to_record
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
 from schemas import headers as h

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
-from aiokafka.structs import OffsetAndMetadata
-from faust.types import TP
+from newsmill.engines.broker.marks import Marks
 
-from newsmill.engines.kafka.marks import Marks
+P = TypeVar("P")
+M = TypeVar("M")
 
-Offsets = dict[TP, OffsetAndMetadata]
+KILLED_DETAIL = "the worker died three times on the batch of this record, then on it alone"
+"""Detail of the dead letter that a deadly record becomes."""
 
 
 @dataclass(slots=True)
@@ -23,7 +24,6 @@ class Partition:
     it starts on one.
     """
 
-    tp: TP
     committed: int | None
     marks: Marks
     careful: int = 0
@@ -37,20 +37,22 @@ class Partition:
         """Whether the record at `offset` has already taken down a worker that tried it alone."""
         return not self.begun and self.marks.trying == offset
 
-    def mark_start(self, first: int, records: int) -> bool:
-        """Note that the stage begins on `records` records from `first`; return whether the mark must be committed.
+    def start_mark(self, first: int) -> Marks | None:
+        """Return the marks to commit before the stage begins on a batch whose first record is at `first`; None where
+        no mark is due.
 
-        That is so at a worker's first batch of the partition, and before each record that is tried alone.
+        One is due at a worker's first batch of the partition, and before each record that is tried alone.
         """
         if self.careful > 0:
-            self.careful -= records
-            self.marks = Marks(self.marks.failures, self.marks.starts, first)
-        elif not self.begun:
-            self.marks = self.marks.started()
-        else:
-            return False
+            return Marks(self.marks.failures, self.marks.starts, first)
+        return None if self.begun else self.marks.started()
+
+    def marked(self, marks: Marks, committed: int, records: int) -> None:
+        """Note that `marks` are committed, with this offset, for a batch of `records` records."""
+        self.marks = marks
+        self.committed = committed
+        self.careful = max(0, self.careful - records)
         self.begun = True
-        return True
 
     def durable(self, offset: int, failures: str) -> None:
         """Note that everything before `offset` is processed and committed, with this failure window."""
@@ -60,16 +62,21 @@ class Partition:
 
 
 def cut(
-    messages: Sequence[Any], partitions: Mapping[TP, Partition], most_bytes: int, size: Callable[[Any], int]
-) -> list[list[Any]]:
-    """Cut messages into batches of at most `most_bytes`; a record that is to be tried alone is a batch of its own."""
-    batches: list[list[Any]] = []
-    batch: list[Any] = []
+    messages: Iterable[tuple[P, M]],
+    partitions: Mapping[P, Partition],
+    most_bytes: int,
+    offset: Callable[[M], int],
+    size: Callable[[M], int],
+) -> list[list[M]]:
+    """Cut messages, each with the key of its partition, into batches of at most `most_bytes`; a record that is to be
+    tried alone is a batch of its own."""
+    batches: list[list[M]] = []
+    batch: list[M] = []
     held = 0
-    careful = {tp: partition.careful for tp, partition in partitions.items()}
-    for message in messages:
-        alone = careful[message.tp] > 0 or partitions[message.tp].marks.trying == message.offset
-        careful[message.tp] -= 1
+    careful = {key: partition.careful for key, partition in partitions.items()}
+    for key, message in messages:
+        alone = careful[key] > 0 or partitions[key].marks.trying == offset(message)
+        careful[key] -= 1
         if batch and (alone or held + size(message) > most_bytes):
             batches.append(batch)
             batch, held = [], 0

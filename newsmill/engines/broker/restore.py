@@ -12,8 +12,8 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from newsmill import clients
-from newsmill.engines.kafka import snapshots
-from newsmill.engines.kafka.records import to_record
+from newsmill.engines.broker import snapshots
+from newsmill.engines.broker.records import to_record
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 from workers.stage import Record, StatefulStage, StateVersionError
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 STUCK_SECONDS = 120.0
 """How long a restore waits for the log's last records before it gives up: far longer than any transaction may hang."""
+
+
+SNAPSHOT_SECONDS = 300.0
+"""How old a snapshot becomes before a running worker writes the next."""
 
 
 class RestoreError(NewsmillError):

@@ -27,25 +27,25 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from newsmill import clients
+from newsmill.engines.broker.marks import Marks
+from newsmill.engines.broker.partitions import KILLED_DETAIL, Partition, cut
+from newsmill.engines.broker.required import MissingTopicsError, required_topics
+from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.faust_engine.inbox import Inbox, size
 from newsmill.engines.faust_engine.outbox import Outbox
-from newsmill.engines.faust_engine.partitions import Offsets, Partition, cut
 from newsmill.engines.faust_engine.positions import Lag
-from newsmill.engines.kafka.engine import MissingTopicsError
-from newsmill.engines.kafka.marks import Marks
-from newsmill.engines.kafka.restore import LogTail
 from newsmill.engines.runner import KILLED, BatchResult, Runner
 from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
-from schemas import topics
 from workers.stage import Record, StatefulStage
 
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.5
-SNAPSHOT_SECONDS = 300.0
+
+Offsets = dict[TP, OffsetAndMetadata]
 
 
 class CommitError(NewsmillError):
@@ -140,12 +140,9 @@ class BatchLoop:
 
     async def _check_topics(self) -> None:
         """Raise MissingTopicsError now, rather than wait for a topic that nobody creates."""
-        stage = self._stage
-        log_topics = [stage.log_topic] if isinstance(stage, StatefulStage) else []
-        needed = (stage.source, *stage.sinks, topics.DEAD_LETTERS, *log_topics)
-        missing = await self._lag.missing([clients.physical(self._settings, topic) for topic in needed])
+        missing = await self._lag.missing(required_topics(self._settings, self._stage))
         if missing:
-            raise MissingTopicsError(f"these topics don't exist: {', '.join(missing)}. Run `newsmill topics create`")
+            raise MissingTopicsError(missing)
 
     # -- a turn
 
@@ -170,7 +167,14 @@ class BatchLoop:
             self._health.ready()
         # A record that Faust hands over twice (it does, when it seeks back around a rebalance) is processed once.
         messages = [message for message in messages if message.offset >= self._partitions[message.tp].done]
-        for batch in cut(messages, self._partitions, self._settings.batch_bytes, size):
+        batches = cut(
+            ((message.tp, message) for message in messages),
+            self._partitions,
+            self._settings.batch_bytes,
+            lambda message: int(message.offset),
+            size,
+        )
+        for batch in batches:
             if self._stopping or self._generation() != generation:
                 return
             await self._process(batch)
@@ -228,18 +232,16 @@ class BatchLoop:
     # -- records that take workers down
 
     async def _mark_starts(self, first: dict[TP, int], records: int) -> None:
-        marked = {
-            tp: OffsetAndMetadata(
-                offset if self._partitions[tp].committed is None else self._partitions[tp].committed,
-                self._partitions[tp].marks.dump(),
-            )
-            for tp, offset in first.items()
-            if self._partitions[tp].mark_start(offset, records)
-        }
-        if marked:
-            await self._commit(marked)
-            for tp, offset in marked.items():
-                self._partitions[tp].committed = offset.offset
+        offsets: Offsets = {}
+        for tp, offset in first.items():
+            partition = self._partitions[tp]
+            if (marks := partition.start_mark(offset)) is not None:
+                at = offset if partition.committed is None else partition.committed
+                offsets[tp] = OffsetAndMetadata(at, marks.dump())
+        if offsets:
+            await self._commit(offsets)
+            for tp, sent in offsets.items():
+                self._partitions[tp].marked(Marks.load(sent.metadata), sent.offset, records)
 
     def _deadly(self, batch: Sequence[Any]) -> BatchResult | None:
         message = batch[0]
@@ -250,8 +252,7 @@ class BatchLoop:
             message.offset,
             message.tp,
         )
-        detail = "the worker died three times on the batch of this record, then on it alone"
-        return self._runner.dead_letter(to_record(message), KILLED, detail)
+        return self._runner.dead_letter(to_record(message), KILLED, KILLED_DETAIL)
 
     # -- partitions come and go
 
@@ -260,7 +261,7 @@ class BatchLoop:
         generation = self._generation()
         found = (await self._app.consumer.thread.committed_offsets([tp])).get(tp)
         marks = Marks.load(found.metadata if found else None)
-        partition = Partition(tp, found.offset if found else None, marks)
+        partition = Partition(found.offset if found else None, marks)
         if marks.careful:
             log.warning(
                 "%d workers died on %s without progress; its next records are tried one at a time", marks.starts, tp

@@ -9,7 +9,7 @@ from typing import Any
 
 from faust.types import TP
 
-from newsmill.engines.kafka.positions import Positions
+from newsmill.engines.broker.positions import Positions
 
 
 class _Facts:

@@ -11,37 +11,33 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer
+from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
 from newsmill import clients
-from newsmill.engines.kafka.marks import Marks
-from newsmill.engines.kafka.positions import Positions
-from newsmill.engines.kafka.records import size, to_record
-from newsmill.engines.kafka.restore import LogTail
+from newsmill.engines.broker.marks import Marks
+from newsmill.engines.broker.partitions import KILLED_DETAIL, Partition, cut
+from newsmill.engines.broker.positions import Positions
+from newsmill.engines.broker.records import size, to_record
+from newsmill.engines.broker.required import MissingTopicsError, required_topics
+from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
+from newsmill.engines.kafka.changes import Changes
 from newsmill.engines.kafka.transaction import StaleMembershipError, Transactor
 from newsmill.engines.runner import KILLED, BatchResult, Runner
-from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
-from schemas import topics
 from workers.stage import Record, Stage, StatefulStage
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 500
-SNAPSHOT_SECONDS = 300.0
-
-
-class MissingTopicsError(NewsmillError):
-    """Topics that the stage needs are not there. The text names them."""
 
 
 class KafkaEngine:
@@ -78,12 +74,9 @@ class KafkaEngine:
         self._topic = clients.physical(settings, stage.source)
         self._group = clients.group(settings, stage.name)
         self._stopping = threading.Event()
-        self._changes = _Changes()
-        self._marks: dict[TopicPartition, Marks] = {}
-        self._begun: set[TopicPartition] = set()
-        self._careful: dict[TopicPartition, int] = {}
+        self._changes = Changes()
+        self._partitions: dict[TopicPartition, Partition] = {}
         self._tails: dict[int, LogTail] = {}
-        self._committed: dict[TopicPartition, int] = {}
 
     def stop(self) -> None:
         """Finish the batch, commit it, leave the group. May be called from a signal handler or another thread."""
@@ -119,15 +112,9 @@ class KafkaEngine:
         self._leave()
 
     def _check_topics(self) -> None:
-        log_topics = [self.stage.log_topic] if isinstance(self.stage, StatefulStage) else []
-        wanted = (self.stage.source, *self.stage.sinks, topics.DEAD_LETTERS, *log_topics)
-        missing = [
-            name
-            for name in (clients.physical(self.settings, topic) for topic in wanted)
-            if not self._consumer.partitions_for_topic(name)
-        ]
-        if missing:
-            raise MissingTopicsError(f"these topics don't exist: {', '.join(missing)}. Run `newsmill topics create`")
+        needed = required_topics(self.settings, self.stage)
+        if missing := [name for name in needed if not self._consumer.partitions_for_topic(name)]:
+            raise MissingTopicsError(missing)
 
     def _turn(self) -> None:
         self._follow_changes()
@@ -140,7 +127,7 @@ class KafkaEngine:
         membership = self._consumer.group_metadata()
         self.health.ready("" if self._consumer.assignment() else "no partition is assigned")
         try:
-            for batch in self._batches(polled):
+            for batch in self._cut(polled):
                 self._on_step("polled")
                 self._transact(batch, membership)
                 if self._stopping.is_set():
@@ -170,32 +157,14 @@ class KafkaEngine:
                 count += len(records)
         return polled
 
-    def _batches(self, polled: dict[TopicPartition, list[Any]]) -> Iterator[list[Any]]:
-        """Cut what was read into batches of at most `batch_bytes`; records that are to be tried alone come alone."""
-        batch: list[Any] = []
-        held = 0
-        for tp, records in polled.items():
-            for record in records:
-                alone = self._careful.get(tp, 0) > 0 or self._tried_alone(tp, record)
-                if batch and (alone or held + size(record) > self.settings.batch_bytes):
-                    yield batch
-                    batch, held = [], 0
-                batch.append(record)
-                held += size(record)
-                if alone:
-                    yield batch
-                    batch, held = [], 0
-        if batch:
-            yield batch
-
-    def _tried_alone(self, tp: TopicPartition, record: Any) -> bool:
-        marks = self._marks.get(tp)
-        return marks is not None and marks.trying == record.offset
+    def _cut(self, polled: dict[TopicPartition, list[Any]]) -> list[list[Any]]:
+        records = ((tp, record) for tp, records in polled.items() for record in records)
+        return cut(records, self._partitions, self.settings.batch_bytes, lambda record: int(record.offset), size)
 
     def _rewind(self) -> None:
         """Read again from what is committed."""
         for tp in self._consumer.assignment():
-            committed = self._committed.get(tp)
+            committed = self._partitions[tp].committed
             if committed is not None:
                 self._consumer.seek(tp, committed)
             else:
@@ -204,8 +173,12 @@ class KafkaEngine:
     # -- writing
 
     def _transact(self, batch: Sequence[Any], membership: ConsumerGroupMetadata) -> None:
-        last: dict[TopicPartition, Any] = {TopicPartition(r.topic, r.partition): r for r in batch}
-        result = self._deadly(batch) or self._process(batch, last, membership)
+        first = {_place(record): record.offset for record in reversed(batch)}
+        last = {_place(record): record for record in batch}
+        result = self._deadly(batch)
+        if result is None:
+            self._mark_starts(first, len(batch), membership)
+            result = self.runner.run([to_record(record) for record in batch])
         self._on_step("processed")
         offsets = {}
         for tp, record in last.items():
@@ -214,56 +187,33 @@ class KafkaEngine:
         started = time.perf_counter()
         written = self._transactor.write(result.outputs, offsets, membership, self._confirm)
         self.metrics.committing.labels(self.stage.name).observe(time.perf_counter() - started)
-        self._durable(result, last, offsets, written)
+        self._durable(result, last, written)
         self._on_step("done")
 
-    def _process(
-        self, batch: Sequence[Any], last: dict[TopicPartition, Any], membership: ConsumerGroupMetadata
-    ) -> BatchResult:
-        self._mark_start(batch, last, membership)
-        return self.runner.run([to_record(record) for record in batch])
-
-    def _mark_start(
-        self, batch: Sequence[Any], last: dict[TopicPartition, Any], membership: ConsumerGroupMetadata
-    ) -> None:
+    def _mark_starts(self, first: dict[TopicPartition, int], records: int, membership: ConsumerGroupMetadata) -> None:
         """Commit that this worker begins, before its first batch of a partition, and before each record that is tried
         alone. If the process dies now, the next start finds the mark."""
-        marks = {}
-        for tp in last:
-            if self._careful.get(tp, 0) > 0:
-                self._careful[tp] -= len(batch)
-                marks[tp] = Marks(self._marks[tp].failures, self._marks[tp].starts, batch[0].offset)
-            elif tp not in self._begun:
-                marks[tp] = self._marks.get(tp, Marks()).started()
-        if not marks:
-            return
-        first: dict[TopicPartition, int] = {}
-        for record in batch:
-            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
-        self._transactor.write(
-            [],
-            {tp: OffsetAndMetadata(self._committed.get(tp, first[tp]), mark.dump(), -1) for tp, mark in marks.items()},
-            membership,
-            self._confirm,
-        )
-        for tp, mark in marks.items():
-            self._committed.setdefault(tp, first[tp])
-            self._marks[tp] = mark
-            self._begun.add(tp)
+        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        for tp, offset in first.items():
+            partition = self._partitions[tp]
+            if (marks := partition.start_mark(offset)) is not None:
+                at = offset if partition.committed is None else partition.committed
+                offsets[tp] = OffsetAndMetadata(at, marks.dump(), -1)
+        if offsets:
+            self._transactor.write([], offsets, membership, self._confirm)
+            for tp, sent in offsets.items():
+                self._partitions[tp].marked(Marks.load(sent.metadata), sent.offset, records)
 
     def _deadly(self, batch: Sequence[Any]) -> BatchResult | None:
         """Return the result for a record that has already taken a worker down while it was tried alone."""
         record = batch[0]
-        tp = TopicPartition(record.topic, record.partition)
-        if tp in self._begun or not self._tried_alone(tp, record):
+        tp = _place(record)
+        if not self._partitions[tp].deadly(record.offset):
             return None
         log.error(
             "offset %d of %s took the worker down while it was tried alone; it is a dead letter now", record.offset, tp
         )
-        self._begun.add(tp)
-        return self.runner.dead_letter(
-            to_record(record), KILLED, "the worker died three times on the batch of this record, then on it alone"
-        )
+        return self.runner.dead_letter(to_record(record), KILLED, KILLED_DETAIL)
 
     def _confirm(self, tp: TopicPartition) -> OffsetAndMetadata | None:
         """Return what is committed of `tp`, from the broker, once no transaction is open on it. Raises KafkaError."""
@@ -275,15 +225,12 @@ class KafkaEngine:
         self,
         result: BatchResult,
         last: dict[TopicPartition, Any],
-        offsets: dict[TopicPartition, OffsetAndMetadata],
         written: dict[tuple[str, int], int],
     ) -> None:
         self.runner.commit(result)
         for tp, record in last.items():
-            self._committed[tp] = offsets[tp].offset
-            self._marks[tp] = Marks.load(offsets[tp].metadata)
-            self._begun.add(tp)
-            self._positions.processed(tp.partition, record.timestamp, offsets[tp].offset)
+            self._partitions[tp].durable(record.offset + 1, result.windows[tp.partition].dump())
+            self._positions.processed(tp.partition, record.timestamp, record.offset + 1)
         if isinstance(self.stage, StatefulStage):
             logs = {o.partition: o for o in result.outputs if o.topic == self.stage.log_topic}
             for partition, entry in logs.items():
@@ -316,15 +263,16 @@ class KafkaEngine:
         try:
             for tp in assignment:
                 position = self._consumer.position(tp, timeout_ms=5_000)
-                if position is not None and self._committed.get(tp, position) < position:
-                    behind[tp] = OffsetAndMetadata(position, self._marks.get(tp, Marks()).dump(), -1)
+                partition = self._partitions[tp]
+                if position is not None and partition.committed is not None and partition.committed < position:
+                    behind[tp] = OffsetAndMetadata(position, partition.marks.dump(), -1)
             if behind:
                 self._consumer.commit(behind, timeout_ms=5_000)
         except KafkaError as error:
             log.info("positions behind markers were not committed, later then: %r", error)
             return
         for tp, offset in behind.items():
-            self._committed[tp] = offset.offset
+            self._partitions[tp].committed = offset.offset
             self._positions.stepped(tp.partition, offset.offset)
 
     def _follow_changes(self) -> None:
@@ -347,9 +295,7 @@ class KafkaEngine:
             tail.snapshot()
         if isinstance(self.stage, StatefulStage):
             self.stage.forget(tp.partition)
-        for known in (self._marks, self._committed, self._careful):
-            known.pop(tp, None)
-        self._begun.discard(tp)
+        self._partitions.pop(tp, None)
         self._positions.revoked(tp.partition)
 
     def _take_on(self, tp: TopicPartition) -> bool:
@@ -358,16 +304,14 @@ class KafkaEngine:
         marks = Marks.load(found.metadata if found else None)
         if isinstance(self.stage, StatefulStage) and not self._restore(self.stage, tp.partition):
             return False
-        self._marks[tp] = marks
-        if found is not None:
-            self._committed[tp] = found.offset
+        partition = self._partitions[tp] = Partition(found.offset if found else None, marks)
         if marks.careful:
             log.warning(
                 "%d workers died on %s without progress; its next records are tried one at a time", marks.starts, tp
             )
-            self._careful[tp] = self.settings.batch_records
+            partition.careful = self.settings.batch_records
         self.runner.restore_window(tp.partition, marks.failures)
-        self._positions.assigned(tp.partition, found.offset if found else None)
+        self._positions.assigned(tp.partition, partition.committed)
         return True
 
     def _restore(self, stage: StatefulStage, partition: int) -> bool:
@@ -398,44 +342,5 @@ class KafkaEngine:
         self._transactor.close()
 
 
-class _Changes(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Notes what a rebalance changed, for the main loop."""
-
-    def __init__(self) -> None:
-        self.consumer: Any = None
-        self._lock = threading.Lock()
-        self._events: list[tuple[bool, frozenset[TopicPartition]]] = []
-
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        """Pause them: the main loop resumes them once their state is there."""
-        self.consumer.pause(*assigned)
-        with self._lock:
-            self._events.append((True, frozenset(assigned)))
-
-    def on_partitions_revoked(self, revoked: Any) -> None:
-        """Their state is dropped by the main loop."""
-        with self._lock:
-            self._events.append((False, frozenset(revoked)))
-
-    def again(self, partitions: Sequence[TopicPartition]) -> None:
-        """Note partitions as newly assigned once more, before anything noted since: taking them on was interrupted."""
-        with self._lock:
-            self._events.insert(0, (True, frozenset(partitions)))
-
-    def any(self) -> bool:
-        """Whether something has changed since the last `take`."""
-        return bool(self._events)
-
-    def take(self) -> tuple[set[TopicPartition], set[TopicPartition]]:
-        """Return (partitions gone, partitions new) since the last call; one that went and came back is in both."""
-        with self._lock:
-            events, self._events = self._events, []
-        gone: set[TopicPartition] = set()
-        new: set[TopicPartition] = set()
-        for assigned, partitions in events:
-            if assigned:
-                new |= partitions
-            else:
-                gone |= partitions
-                new -= partitions
-        return gone, new
+def _place(record: Any) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

@@ -14,12 +14,12 @@ import faust
 import pytest
 from faust.types import TP
 
+from newsmill.engines.broker.marks import Marks
+from newsmill.engines.broker.partitions import Partition, cut
 from newsmill.engines.faust_engine import apps
 from newsmill.engines.faust_engine.app import credentials, make_app
 from newsmill.engines.faust_engine.batches import to_record
 from newsmill.engines.faust_engine.inbox import OVERHEAD_BYTES, Inbox, size
-from newsmill.engines.faust_engine.partitions import Partition, cut
-from newsmill.engines.kafka.marks import Marks
 from newsmill.settings import Settings
 from tests.support.stages import EchoStage
 from workers import pipeline
@@ -31,45 +31,64 @@ def message(offset: int, value: bytes = b"", **other: Any) -> Any:
     return SimpleNamespace(tp=HERE, offset=offset, key=None, value=value, **other)
 
 
+def cut_here(messages: list[Any], partition: Partition, most_bytes: int) -> list[list[Any]]:
+    return cut(((m.tp, m) for m in messages), {HERE: partition}, most_bytes, lambda m: int(m.offset), size)
+
+
+def mark_start(partition: Partition, first: int, records: int) -> bool:
+    """Mark a start as an engine does: ask, commit, note. Returns whether a mark was due."""
+    marks = partition.start_mark(first)
+    if marks is not None:
+        partition.marked(marks, first if partition.committed is None else partition.committed, records)
+    return marks is not None
+
+
 def offsets(batches: list[list[Any]]) -> list[list[int]]:
     return [[message.offset for message in batch] for batch in batches]
 
 
 def test_batches_are_cut_by_bytes() -> None:
     messages = [message(0, b"x" * 60), message(1, b"x" * 60), message(2, b"x" * 500), message(3)]
-    partitions = {HERE: Partition(HERE, None, Marks())}
-    assert offsets(cut(messages, partitions, 2 * (60 + OVERHEAD_BYTES), size)) == [[0, 1], [2], [3]]
+    partition = Partition(None, Marks())
+    assert offsets(cut_here(messages, partition, 2 * (60 + OVERHEAD_BYTES))) == [[0, 1], [2], [3]]
 
 
 def test_records_that_are_tried_alone_are_batches_of_their_own() -> None:
     messages = [message(offset) for offset in range(10, 16)]
-    careful = {HERE: Partition(HERE, 10, Marks(starts=3), careful=2)}
-    assert offsets(cut(messages, careful, 10_000, size)) == [[10], [11], [12, 13, 14, 15]]
-    trying = {HERE: Partition(HERE, 10, Marks(trying=12))}
-    assert offsets(cut(messages, trying, 10_000, size)) == [[10, 11], [12], [13, 14, 15]]
+    careful = Partition(10, Marks(starts=3), careful=2)
+    assert offsets(cut_here(messages, careful, 10_000)) == [[10], [11], [12, 13, 14, 15]]
+    trying = Partition(10, Marks(trying=12))
+    assert offsets(cut_here(messages, trying, 10_000)) == [[10, 11], [12], [13, 14, 15]]
 
 
 def test_a_start_is_marked_once_and_a_lone_record_each_time() -> None:
-    fresh = Partition(HERE, None, Marks())
-    assert fresh.mark_start(7, 3)
+    fresh = Partition(None, Marks())
+    assert mark_start(fresh, 7, 3)
     assert fresh.marks.starts == 1
-    assert not fresh.mark_start(10, 3)
-    careful = Partition(HERE, 7, Marks(starts=3), careful=2)
-    assert careful.mark_start(7, 1)
-    assert careful.mark_start(8, 1)
+    assert not mark_start(fresh, 10, 3)
+    careful = Partition(7, Marks(starts=3), careful=2)
+    assert mark_start(careful, 7, 1)
+    assert mark_start(careful, 8, 1)
     assert careful.marks.trying == 8
     careful.durable(9, "")
     assert careful.marks == Marks()
-    assert not careful.mark_start(9, 1)
+    assert not mark_start(careful, 9, 1)
+
+
+def test_a_mark_that_was_not_committed_is_due_again() -> None:
+    fresh = Partition(None, Marks())
+    assert fresh.start_mark(7) == fresh.start_mark(7) == Marks(starts=1)
+    alone = Partition(7, Marks(starts=3), careful=2)
+    assert alone.start_mark(7) == alone.start_mark(7) == Marks(starts=3, trying=7)
 
 
 def test_only_a_new_worker_takes_a_record_for_deadly() -> None:
-    found = Partition(HERE, 7, Marks(starts=3, trying=7))
+    found = Partition(7, Marks(starts=3, trying=7))
     assert found.deadly(7)
     assert not found.deadly(8)
     found.durable(8, "")
-    own = Partition(HERE, 7, Marks(starts=3), careful=5)
-    own.mark_start(7, 1)
+    own = Partition(7, Marks(starts=3), careful=5)
+    mark_start(own, 7, 1)
     assert not own.deadly(7)
 
 
