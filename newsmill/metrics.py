@@ -9,7 +9,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from newsmill.health import Health
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 AGE_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 86400)
@@ -32,7 +34,7 @@ class Metrics:
         )
         self.replayed = Counter(
             "newsmill_replayed_records",
-            "Input records that carry a replay mark; not in newsmill_records.",
+            "Input records that carry a replay mark; not in newsmill_records_total.",
             ["stage", "outcome"],
             registry=r,
         )
@@ -40,6 +42,12 @@ class Metrics:
             "newsmill_dead_letters", "Records sent to news.dead-letters.", ["stage", "reason"], registry=r
         )
         self.emitted = Counter("newsmill_emitted_records", "Records written, by topic.", ["stage", "topic"], registry=r)
+        self.sources = Counter(
+            "newsmill_source_records",
+            "Documents by source and by what became of them; the largest sources by name, the rest as `other`.",
+            ["stage", "source", "outcome"],
+            registry=r,
+        )
         self.notes = Counter(
             "newsmill_notes", "Things that a stage thinks worth counting.", ["stage", "note"], registry=r
         )
@@ -50,6 +58,13 @@ class Metrics:
             "Time the stage takes for a batch.",
             ["stage"],
             buckets=SECONDS,
+            registry=r,
+        )
+        self.queueing = Histogram(
+            "newsmill_queueing_seconds",
+            "From a record's arrival in the stage's topic to the begin of its batch.",
+            ["stage"],
+            buckets=AGE_SECONDS,
             registry=r,
         )
         self.committing = Histogram(
@@ -101,6 +116,8 @@ class Metrics:
         )
 
         # Is it alive?
+        self.healthy = Gauge("newsmill_healthy", "1 while /healthz answers 200, else 0.", ["stage"], registry=r)
+        self.ready = Gauge("newsmill_ready", "1 while /readyz answers 200, else 0.", ["stage"], registry=r)
         self.last_success = Gauge(
             "newsmill_last_success_timestamp_seconds", "When a batch last became durable.", ["stage"], registry=r
         )
@@ -120,6 +137,12 @@ class Metrics:
         # State.
         self.state_entries = Gauge("newsmill_state_entries", "Entries that the stage holds.", ["stage"], registry=r)
         self.state_bytes = Gauge("newsmill_state_bytes", "Bytes that they take.", ["stage"], registry=r)
+        self.state_limit = Gauge(
+            "newsmill_state_limit_entries",
+            "Entries that the stage may hold in all its partitions; above that the oldest go early.",
+            ["stage"],
+            registry=r,
+        )
         self.restore_seconds = Gauge(
             "newsmill_restore_seconds", "Time the last restore of state took.", ["stage"], registry=r
         )
@@ -133,6 +156,12 @@ class Metrics:
             ["stage", "version", "stage_version", "engine"],
             registry=r,
         )
+
+    def watch(self, stage: str, health: Health) -> None:
+        """Show what `health` says of the worker that runs `stage`, and what its process takes (CPU, memory, files)."""
+        self.healthy.labels(stage).set_function(lambda: not health.problem())
+        self.ready.labels(stage).set_function(lambda: not (health.problem() or health.not_ready()))
+        ProcessCollector(registry=self.registry)
 
     def announce(self, stage: str, stage_version: str, engine: str) -> None:
         """Set the build info of the worker that runs `stage`."""

@@ -108,6 +108,9 @@ class Settings:
     metrics_port: int = _setting(
         -1, "port of metrics and health; -1: the stage's own (9401 to 9404), 0: none", check=_between(-1, 65535)
     )
+    metrics_sources: int = _setting(
+        500, "most sources that metrics show by name; the rest are one `other`", check=_between(0, 5_000)
+    )
     log_level: str = _setting("info", "what is logged", check=_one_of("debug", "info", "warning", "error"))
     log_format: str = _setting("auto", "auto: text on a terminal, else JSON", check=_one_of("auto", "text", "json"))
 

@@ -56,6 +56,7 @@ def run_worker(stage_name: str, settings: Settings, engine_name: str = "kafka") 
     """
     metrics = Metrics()
     health = Health(settings.stall_s)
+    metrics.watch(stage_name, health)
     port = METRICS_PORTS[stage_name] if settings.metrics_port < 0 else settings.metrics_port
     with _serving(settings.metrics_host, port, metrics, health):
         started = time.perf_counter()

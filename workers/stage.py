@@ -151,6 +151,10 @@ class StatefulStage(Stage):
     def state_size(self) -> tuple[int, int]:
         """Return (entries, bytes) held in memory over all partitions, for the metrics."""
 
+    def state_limit(self) -> int | None:
+        """Return how many entries it may hold over the partitions that it has now; None where nothing limits them."""
+        return None
+
 
 class StateVersionError(Exception):
     """A log entry or snapshot is of a version that can't be folded. The text names the versions."""

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from newsmill.engines.embedded import Progress as RunProgress
 from newsmill.engines.embedded import RunSummary, Sink
-from newsmill.engines.runner import Output
+from newsmill.engines.result import Output
 from newsmill.feed import Input
 
 _MOST_ROWS: Final = 200

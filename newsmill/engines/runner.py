@@ -12,56 +12,21 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import replace
 
 from newsmill.engines.limit import FailureWindow
+from newsmill.engines.result import RAISED, BatchResult, Output
+from newsmill.engines.tally import Tally
 from newsmill.metrics import Metrics
+from newsmill.sources import Sources
 from schemas import headers as h
 from schemas import topics
 from schemas.limits import MAX_DETAIL_CHARS, MAX_RECORD_BYTES
 from workers.stage import Emit, Outcome, Record, Reject, Stage, StatefulStage
 
 log = logging.getLogger(__name__)
-
-RAISED: Final = "stage_raised"
-"""Reason code of a record on which the stage raised an exception (a bug of ours, not bad input)."""
-
-KILLED: Final = "killed_worker"
-"""Reason code of a record that took the whole process down (a crash in native code, or memory)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A record to be written. `partition` is set for log records alone: that of the input."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: h.Headers
-    partition: int | None = None
-
-
-@dataclass(slots=True)
-class BatchResult:
-    """What a batch came to: the records to write, and by what each input is to be counted."""
-
-    outputs: list[Output] = field(default_factory=list)
-    counts: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
-    """(outcome, reason or empty, replayed) -> records"""
-    notes: Counter[str] = field(default_factory=Counter)
-    windows: dict[int, FailureWindow] = field(default_factory=dict)
-    """Failure window of each partition of the batch, as it is once the batch is durable."""
-    ingested_ms: list[int] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def records(self) -> int:
-        """Input records of the batch."""
-        return sum(self.counts.values())
 
 
 class Runner:
@@ -72,6 +37,7 @@ class Runner:
         metrics: where outcomes are counted once they are durable.
         dead_letter_limit: exceptions allowed among the last 1,000 records of a partition.
         pool: where `stage.prepare` runs ahead of `process`; None: `process` does it itself.
+        sources: which sources metrics show by name.
         clock: seconds since the Unix epoch, for ages and timestamps in metrics.
     """
 
@@ -83,6 +49,7 @@ class Runner:
         dead_letter_limit: int = 100,
         pool: Executor | None = None,
         prepare: Callable[[Record], object] | None = None,
+        sources: Sources | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.stage = stage
@@ -93,14 +60,7 @@ class Runner:
         self._clock = clock
         self._windows: dict[int, FailureWindow] = {}
         self._version = stage.version.encode()
-        # Looking up a labelled metric costs more than counting it.
-        self._processing = metrics.processing.labels(stage.name)
-        self._batch = metrics.batch.labels(stage.name)
-        self._age = metrics.age.labels(stage.name)
-        self._last_success = metrics.last_success.labels(stage.name)
-        for kind in stage.kinds:
-            metrics.records.labels(stage.name, kind)
-        metrics.records.labels(stage.name, "dead_letter")
+        self._tally = Tally(stage, metrics, sources or Sources(0), clock)
 
     def window(self, partition: int) -> FailureWindow:
         """Return the failure window of `partition`."""
@@ -115,7 +75,7 @@ class Runner:
 
         Raises DeadLetterLimitExceeded when the stage raises on too many records.
         """
-        result = BatchResult()
+        result = BatchResult(began=self._clock())
         if not records:
             return result
         started = time.perf_counter()
@@ -139,27 +99,7 @@ class Runner:
         if isinstance(self.stage, StatefulStage):
             self.stage.commit()
         self._windows.update(result.windows)
-        name, metrics = self.stage.name, self.metrics
-        now = self._clock()
-        for (outcome, reason, replayed), count in result.counts.items():
-            (metrics.replayed if replayed else metrics.records).labels(name, outcome).inc(count)
-            if reason and not replayed:
-                metrics.dead_letters.labels(name, reason).inc(count)
-            if reason == RAISED:
-                metrics.exceptions.labels(name).inc(count)
-        for topic, count in Counter(output.topic for output in result.outputs).items():
-            metrics.emitted.labels(name, topic).inc(count)
-        for note, count in result.notes.items():
-            metrics.notes.labels(name, note).inc(count)
-        for ingested in result.ingested_ms:
-            self._age.observe(max(0.0, now - ingested / 1000))
-        self._processing.observe(result.seconds)
-        self._batch.observe(result.records)
-        self._last_success.set(now)
-        if isinstance(self.stage, StatefulStage):
-            entries, size = self.stage.state_size()
-            metrics.state_entries.labels(name).set(entries)
-            metrics.state_bytes.labels(name).set(size)
+        self._tally.count(result)
 
     def rollback(self) -> None:
         """The outputs are not durable: leave no trace of the batch."""
@@ -168,7 +108,7 @@ class Runner:
 
     def dead_letter(self, record: Record, reason: str, detail: str) -> BatchResult:
         """Return the result for a record that is refused without being shown to the stage."""
-        result = BatchResult()
+        result = BatchResult(began=self._clock())
         self._add(result, record, Reject(reason, detail))
         result.windows = {record.partition: self.window(record.partition).after([False])}
         return result
@@ -262,13 +202,20 @@ class Runner:
                         record.partition,
                     )
                 )
-            result.counts[outcome.kind, "", replayed] += 1
+            name, reason = outcome.kind, ""
             result.notes.update(outcome.notes)
         else:
             result.outputs.append(self._dead(record, outcome, passed_on))
-            result.counts["dead_letter", outcome.reason, replayed] += 1
-        if not replayed and (ingested := _ingested_ms(passed_on)) is not None:
+            name, reason = "dead_letter", outcome.reason
+        result.counts[name, reason, replayed] += 1
+        if replayed:
+            return
+        if (ingested := _ingested_ms(passed_on)) is not None:
             result.ingested_ms.append(ingested)
+        if record.timestamp_ms > 0:
+            result.appended_ms.append(record.timestamp_ms)
+        if self._tally.by_source:
+            result.sources[record.key, name] += 1
 
     def _dead(self, record: Record, outcome: Reject, passed_on: list[tuple[str, bytes]]) -> Output:
         kept = [header for header in record.headers if header[0] not in h.PASSED_ON]

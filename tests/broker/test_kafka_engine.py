@@ -15,7 +15,7 @@ from newsmill.engines.broker.required import MissingTopicsError
 from newsmill.engines.kafka.engine import KafkaEngine
 from newsmill.engines.kafka.transaction import FencedError, TransactionError
 from newsmill.engines.limit import DeadLetterLimitExceeded
-from newsmill.engines.runner import KILLED, RAISED
+from newsmill.engines.result import KILLED, RAISED
 from schemas import headers as h
 from schemas import topics
 from tests.support.kafka import Killed, Place, Running, die_at, each_once

@@ -96,6 +96,10 @@ class DedupStage(StatefulStage):
         states = self._states.values()
         return sum(state.entries for state in states), sum(state.nbytes() for state in states)
 
+    def state_limit(self) -> int:
+        """Return the articles that it may hold over the partitions that it has."""
+        return self.options.max_entries * max(1, len(self._states))
+
     def _state(self, partition: int) -> PartitionState:
         return self._states.setdefault(partition, PartitionState(self.options))
 

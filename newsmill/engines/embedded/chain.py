@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from newsmill.engines.embedded.pool import Spread, StagePool
-from newsmill.engines.runner import BatchResult, Output, Runner
+from newsmill.engines.result import BatchResult, Output
+from newsmill.engines.runner import Runner
 from newsmill.metrics import Metrics
 from schemas import headers as h
 from schemas import topics

@@ -26,7 +26,7 @@ from newsmill.engines.embedded.pool import PoolDied, StagePool
 from newsmill.engines.embedded.sink import Sink
 from newsmill.engines.embedded.state import State
 from newsmill.engines.embedded.summary import RunSummary
-from newsmill.engines.runner import KILLED
+from newsmill.engines.result import KILLED
 from newsmill.feed import Document, ListSource, Position, Source
 from newsmill.metrics import Metrics
 from schemas import headers as h

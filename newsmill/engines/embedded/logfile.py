@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from newsmill.engines.embedded.errors import StateError
-from newsmill.engines.runner import Output
+from newsmill.engines.result import Output
 from workers.stage import Record
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from newsmill.engines.embedded.errors import EngineError, StateError, storage_error
 from newsmill.engines.embedded.files import AppendFile
-from newsmill.engines.runner import Output
+from newsmill.engines.result import Output
 from schemas import headers as h
 
 Render = Callable[[Output], bytes]

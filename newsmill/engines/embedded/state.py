@@ -13,7 +13,7 @@ import orjson
 from newsmill.engines.embedded import attempts, checkpoint, logfile
 from newsmill.engines.embedded.errors import StateError, storage_error
 from newsmill.engines.embedded.files import AppendFile
-from newsmill.engines.runner import Output
+from newsmill.engines.result import Output
 from newsmill.feed.document import Position
 from workers.stage import Record
 

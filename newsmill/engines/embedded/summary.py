@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from newsmill.engines.runner import BatchResult, Output
+from newsmill.engines.result import BatchResult, Output
 from schemas import headers as h
 
 _EXAMPLES: Final = 5

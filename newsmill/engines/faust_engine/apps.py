@@ -29,6 +29,7 @@ def __getattr__(name: str) -> Any:
 
 def _make(name: str, settings: Settings) -> Any:
     metrics, health = Metrics(), Health(settings.stall_s)
+    metrics.watch(name, health)
     app = FaustEngine(pipeline.load(name, stage_options(settings)), settings, metrics, health).app
     port = METRICS_PORTS[name] if settings.metrics_port < 0 else settings.metrics_port
     if port:

@@ -34,7 +34,8 @@ from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.faust_engine.inbox import Inbox, size
 from newsmill.engines.faust_engine.outbox import Outbox
 from newsmill.engines.faust_engine.positions import Lag
-from newsmill.engines.runner import KILLED, BatchResult, Runner
+from newsmill.engines.result import KILLED, BatchResult
+from newsmill.engines.runner import Runner
 from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics

@@ -15,6 +15,7 @@ from newsmill.engines.runner import Runner
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
+from newsmill.sources import shown_sources
 from workers.stage import Record, Stage
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,14 @@ class FaustEngine:
         self.settings = settings
         self.metrics = metrics
         self.health = health or Health(settings.stall_s)
-        self.runner = Runner(stage, metrics, dead_letter_limit=settings.dead_letter_limit, pool=pool, prepare=prepare)
+        self.runner = Runner(
+            stage,
+            metrics,
+            dead_letter_limit=settings.dead_letter_limit,
+            pool=pool,
+            prepare=prepare,
+            sources=shown_sources(settings.metrics_sources, metrics, stage.name),
+        )
         self._on_step = on_step
         self._stopping = False
         self._wake: Callable[[], object] = lambda: None

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from newsmill import clients
 from newsmill.engines.faust_engine.transport import Producer
-from newsmill.engines.runner import Output
+from newsmill.engines.result import Output
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 

@@ -29,10 +29,12 @@ from newsmill.engines.broker.required import MissingTopicsError, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.kafka.changes import Changes
 from newsmill.engines.kafka.transaction import StaleMembershipError, Transactor
-from newsmill.engines.runner import KILLED, BatchResult, Runner
+from newsmill.engines.result import KILLED, BatchResult
+from newsmill.engines.runner import Runner
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
+from newsmill.sources import shown_sources
 from workers.stage import Record, Stage, StatefulStage
 
 log = logging.getLogger(__name__)
@@ -69,7 +71,14 @@ class KafkaEngine:
         self.settings = settings
         self.metrics = metrics
         self.health = health or Health(settings.stall_s)
-        self.runner = Runner(stage, metrics, dead_letter_limit=settings.dead_letter_limit, pool=pool, prepare=prepare)
+        self.runner = Runner(
+            stage,
+            metrics,
+            dead_letter_limit=settings.dead_letter_limit,
+            pool=pool,
+            prepare=prepare,
+            sources=shown_sources(settings.metrics_sources, metrics, stage.name),
+        )
         self._on_step = on_step
         self._topic = clients.physical(settings, stage.source)
         self._group = clients.group(settings, stage.name)

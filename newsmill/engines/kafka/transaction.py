@@ -27,7 +27,7 @@ from kafka.errors import CommitFailedError, InvalidProducerEpochError, KafkaErro
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
 from newsmill import clients
-from newsmill.engines.runner import Output
+from newsmill.engines.result import Output
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 

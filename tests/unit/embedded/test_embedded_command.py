@@ -142,7 +142,7 @@ def test_a_table_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     import click
 
     from newsmill.cli.report import ArticleTable
-    from newsmill.engines.runner import Output
+    from newsmill.engines.result import Output
 
     article = {
         "headline": "Dam [opens]\x1b",

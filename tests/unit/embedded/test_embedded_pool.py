@@ -10,7 +10,7 @@ import pytest
 
 from newsmill.engines.embedded import EngineError, StagePool
 from newsmill.engines.embedded.pool import Spread
-from newsmill.engines.runner import KILLED
+from newsmill.engines.result import KILLED
 from tests.support.embedded import Run
 from tests.support.stages import CountingStage, EchoStage
 from tests.support.toy_command import load

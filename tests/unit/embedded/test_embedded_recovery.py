@@ -14,7 +14,7 @@ import pytest
 from newsmill.engines.embedded import EngineError, StateError, interrupted
 from newsmill.engines.embedded import files as engine_files
 from newsmill.engines.limit import DeadLetterLimitExceeded
-from newsmill.engines.runner import KILLED
+from newsmill.engines.result import KILLED
 from newsmill.feed import FileSource, expand
 from schemas import topics
 from tests.support.embedded import STEPS, Killed, Killer, Run

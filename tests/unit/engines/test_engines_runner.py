@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from newsmill.engines.limit import DeadLetterLimitExceeded, FailureWindow
-from newsmill.engines.runner import RAISED, Runner
+from newsmill.engines.result import RAISED
+from newsmill.engines.runner import Runner
 from newsmill.metrics import Metrics
 from schemas import headers as h
 from schemas import topics
