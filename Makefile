@@ -65,6 +65,10 @@ test: lint types ## run everything that must pass: lint, types, all tests but th
 chaos: $(DEV) ## run the long tests: workers and brokers killed over and over
 	$(BIN)/python -m pytest -m chaos
 
+.PHONY: dashboards
+dashboards: $(DEV) ## write the Grafana dashboards (deploy/grafana/dashboards) from their code
+	$(BIN)/python -m deploy.grafana.source
+
 .PHONY: metrics-doc
 metrics-doc: $(DEV) ## write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m newsmill.metricsdoc > docs/metrics.md
