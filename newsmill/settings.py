@@ -129,6 +129,9 @@ class Settings:
 METRICS_PORTS: Final = {"ingest": 9401, "dedup": 9402, "entities": 9403, "classify": 9404}
 """Default port of metrics and health, by stage."""
 
+PORT_STEP: Final = 10
+"""Distance of the ports of a stage's workers on one machine: 9401, 9411, ..."""
+
 
 def from_environment(environment: Mapping[str, str], **overrides: Any) -> Settings:
     """Return the settings that `environment` (such as `os.environ`) holds; `overrides` (from options) win.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from schemas import topics
 from schemas.topics import DEDUP_WINDOW
 from workers.stage import Stage
 
@@ -53,17 +54,21 @@ def _classify(options: StageOptions) -> Stage:
     return classify.load()
 
 
-_LOADERS: Final[dict[str, Callable[[StageOptions], Stage]]] = {
-    "ingest": _ingest,
-    "dedup": _dedup,
-    "entities": _entities,
-    "classify": _classify,
+_STAGES: Final[dict[str, tuple[str, Callable[[StageOptions], Stage]]]] = {
+    "ingest": (topics.RAW, _ingest),
+    "dedup": (topics.ARTICLES, _dedup),
+    "entities": (topics.UNIQUE, _entities),
+    "classify": (topics.TAGGED, _classify),
 }
 
-STAGES: Final = tuple(_LOADERS)
+STAGES: Final = tuple(_STAGES)
 """Names of the stages, in the order in which an article passes them."""
+
+SOURCES: Final = {name: source for name, (source, _) in _STAGES.items()}
+"""The topic that each stage reads, told without loading any model."""
 
 
 def load(name: str, options: StageOptions | None = None) -> Stage:
     """Return the stage called `name` with its models loaded. Raises KeyError for an unknown name."""
-    return _LOADERS[name](options or StageOptions())
+    _, loader = _STAGES[name]
+    return loader(options or StageOptions())

@@ -30,6 +30,7 @@ COMMANDS: Final = (
     Command("topics", "newsmill.cli.topics", "command", "Create, list or describe the topics on a cluster."),
     Command("feed", "newsmill.cli.feed", "command", "Send documents to news.raw."),
     Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
+    Command("status", "newsmill.cli.status", "command", "Tell whether all is well: throughput, lag, problems."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 

@@ -21,7 +21,7 @@ from newsmill import clients, topics
 from newsmill.errors import NewsmillError
 from newsmill.local import process
 from newsmill.local.kafka import LocalKafka, stop_recorded
-from newsmill.settings import METRICS_PORTS, PREFIX, Settings
+from newsmill.settings import METRICS_PORTS, PORT_STEP, PREFIX, Settings
 from workers.pipeline import STAGES
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,6 @@ STOP_SECONDS: Final = 30.0
 BACKOFF_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_SECONDS: Final = 60.0
 """A worker that has run this long is started again without delay when it ends."""
-
-PORT_STEP: Final = 10
-"""Distance of the metrics ports of a stage's workers: 9401, 9411, ..."""
 
 
 class ClusterError(NewsmillError):

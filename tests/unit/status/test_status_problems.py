@@ -1,0 +1,146 @@
+"""`newsmill status`: rates out of counters, and what counts as a problem."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from prometheus_client import generate_latest
+from rich.console import Console
+
+from newsmill.cli.status import screen, to_json
+from newsmill.health import Health
+from newsmill.metrics import Metrics
+from newsmill.status import Picture, StageLine, problems, scrapes
+from newsmill.status.groups import Group, PartitionLine
+from newsmill.status.picture import History
+from newsmill.status.scrapes import Scrape
+
+URL = "http://127.0.0.1:9401"
+WORKER = Scrape(
+    URL, 100.0, "ingest", "kafka", "1.0.0", ready=True, healthy=True, records={"article": 10.0}, started=0.0
+)
+GROUP = Group("Stable", ("ingest-0",), (PartitionLine(0, 90, 100, "ingest-0"),), (1.0, 0.5))
+
+
+def picture(group: Group | None = GROUP, *workers: Scrape, at: float = 100.0) -> Picture:
+    return Picture(at, (StageLine("ingest", group, workers or (WORKER,), (1.0, None, None)),), (0, 3))
+
+
+def texts(*pictures: Picture) -> list[str]:
+    """What is wrong in the last of `pictures`, seen against the one before it."""
+    *before, now = pictures
+    return [problem.text for problem in problems(now, *before)]
+
+
+def test_nothing_is_wrong_with_a_worker_that_works() -> None:
+    assert texts(picture()) == []
+
+
+def test_input_without_workers_is_a_problem_and_a_quiet_stage_without_workers_is_not() -> None:
+    assert texts(picture(replace(GROUP, members=()))) == ["no worker runs, and input waits"]
+    quiet = (PartitionLine(0, 100, 100, None), PartitionLine(1, None, 0, None))
+    assert texts(picture(replace(GROUP, members=(), partitions=quiet))) == []
+    never_read = (PartitionLine(0, None, 5, None),)
+    assert texts(picture(replace(GROUP, members=(), partitions=never_read))) == ["no worker runs, and input waits"]
+
+
+def test_a_partition_that_nobody_has_is_a_problem_once_the_group_is_stable() -> None:
+    orphan = replace(GROUP, partitions=(*GROUP.partitions, PartitionLine(1, 5, 5, None)))
+    assert texts(picture(orphan)) == ["nobody has partition 1"]
+    assert texts(picture(replace(orphan, state="PreparingRebalance"))) == []
+
+
+@pytest.mark.parametrize(
+    ("worker", "text"),
+    [
+        (replace(WORKER, ready=False), "/readyz fails"),
+        (replace(WORKER, healthy=False, ready=False), "/healthz fails"),
+        (replace(WORKER, lag_seconds=301.0), "301 s behind"),
+    ],
+)
+def test_what_a_worker_says_of_itself_is_believed(worker: Scrape, text: str) -> None:
+    (found,) = texts(picture(GROUP, worker))
+    assert text in found
+
+
+def test_a_partition_is_stuck_when_it_stands_while_its_input_grows() -> None:
+    def at(committed: int | None, end: int, when: float) -> Picture:
+        return picture(replace(GROUP, partitions=(PartitionLine(0, committed, end, "ingest-0"),)), at=when)
+
+    assert texts(at(90, 100, 100), at(90, 120, 130)) == ["partition 0 has not moved for 30 s while its input grows"]
+    assert texts(at(90, 100, 100), at(95, 120, 130)) == []
+    assert texts(at(90, 100, 100), at(90, 100, 130)) == []
+    assert texts(at(100, 100, 100), at(100, 120, 130)) == [], "it had nothing to do before"
+    assert len(texts(at(None, 100, 100), at(None, 120, 130))) == 1
+
+
+def test_a_missing_topic_and_a_silent_worker_are_problems() -> None:
+    assert texts(picture(None)) == ["its topic does not exist: `newsmill topics create`"]
+    silent = replace(picture(), silent={URL: "refused"})
+    assert texts(silent) == [f"{URL} does not answer: refused"]
+
+
+def test_every_problem_names_a_heading_of_the_runbook() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    }
+    code = (Path(__file__).parents[3] / "newsmill" / "status" / "problems.py").read_text()
+    named = re.findall(r'"([a-z]+(?:-[a-z]+)+|set-up)"\)', code)
+    assert len(named) >= 6
+    assert set(named) <= anchors
+
+
+def test_rates_are_of_the_span_asked_for_and_survive_a_restart() -> None:
+    history = History()
+    for at in range(0, 121, 10):
+        history.add(replace(WORKER, at=float(at), records={"article": at * 2.0, "dead_letter": at * 1.0}))
+    assert history.rate([URL], 0) == 3.0
+    assert history.rate([URL], 60) == 3.0
+    assert history.rate([URL], 900) is None, "not watched for that long"
+    assert history.rate(["http://other"], 60) is None
+    history.add(replace(WORKER, at=130.0, started=125.0, records={"article": 10.0}))
+    assert history.rate([URL], 0) == 2.0, "ten records in the five seconds since it started again"
+
+
+def test_a_workers_metrics_are_read_as_they_are_served() -> None:
+    metrics, health = Metrics(), Health(60)
+    metrics.announce("dedup", "1.0.0+abc", "kafka")
+    metrics.watch("dedup", health)
+    health.ready()
+    metrics.records.labels("dedup", "unique").inc(7)
+    metrics.dead_letters.labels("dedup", "bad_article").inc(2)
+    metrics.lag_seconds.labels("dedup", 0).set(3.5)
+    for seconds in (0.2, 0.2, 7):
+        metrics.age.labels("dedup").observe(seconds)
+    found = scrapes.parse(generate_latest(metrics.registry).decode(), URL, 5.0)
+    assert (found.stage, found.engine, found.version) == ("dedup", "kafka", "1.0.0+abc")
+    assert (found.ready, found.healthy) == (True, True)
+    assert (found.records, found.dead_letters) == ({"unique": 7.0}, {"bad_article": 2.0})
+    assert (found.lag_seconds, found.age_p99) == (3.5, 15.0)
+
+
+def test_what_is_no_worker_is_told_apart() -> None:
+    with pytest.raises(KeyError):
+        scrapes.parse("# nothing\nother_metric 1\n", URL, 0.0)
+    with pytest.raises(scrapes.NoWorker):
+        scrapes.read("http://127.0.0.1:1", 0.0)
+
+
+def test_the_screen_and_the_json_tell_the_same() -> None:
+    bad = picture(replace(GROUP, members=()))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(screen(bad, problems(bad)))
+    shown = console.export_text()
+    assert "no worker runs, and input waits" in shown
+    assert "docs/operations.md#a-worker-does-not-answer" in shown
+    data = orjson.loads(to_json(bad, problems(bad)))
+    assert data["healthy"] is False
+    assert data["stages"][0]["group"]["partitions"][0]["committed"] == 90
+    assert data["stages"][0]["workers"][0]["lag_seconds"] is None
