@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import KafkaConsumer
+from kafka.errors import KafkaError, NotCoordinatorError
 from kafka.structs import TopicPartition
 
 from newsmill import clients, topics
@@ -16,6 +17,12 @@ from schemas.topics import DEAD_LETTERS
 
 MINUTES: Final = (1, 15)
 """Windows of arrivals, minutes before now."""
+
+
+COORDINATOR_SECONDS: Final = 15.0
+
+BOOTSTRAP_MS: Final = 8_000
+"""A person waits for the screen; workers wait longer for their brokers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ def describe(settings: Settings, sources: Mapping[str, str]) -> tuple[dict[str, 
 
     Raises kafka.errors.KafkaError when no broker answers.
     """
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
+    consumer: Any = KafkaConsumer(**clients.consumer(settings), bootstrap_timeout_ms=BOOTSTRAP_MS)
     try:
         names = {stage: clients.physical(settings, topic) for stage, topic in sources.items()}
         places = {stage: _places(consumer, name) for stage, name in names.items()}
@@ -66,8 +73,8 @@ def describe(settings: Settings, sources: Mapping[str, str]) -> tuple[dict[str, 
         consumer.close()
     groups = {clients.group(settings, stage): stage for stage in sources}
     with topics.admin_client(clients.connection(settings)) as admin:
-        committed = admin.list_group_offsets(list(groups))
-        described = admin.describe_groups(list(groups))
+        committed = _patiently(lambda: admin.list_group_offsets(list(groups)))
+        described = _patiently(lambda: _describe_groups(admin, list(groups)))
     found = {}
     for group, stage in groups.items():
         owners = _owners(described.get(group, {}), names[stage])
@@ -83,6 +90,26 @@ def describe(settings: Settings, sources: Mapping[str, str]) -> tuple[dict[str, 
         members = tuple(sorted(member["client_id"] for member in described.get(group, {}).get("members", ())))
         found[stage] = Group(described.get(group, {}).get("group_state", "Unknown"), members, lines, arrived)
     return found, tuple(sum(ends[place] - then[place] for place in dead) for then in before)
+
+
+def _patiently(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what `ask` returns, asked again for a while: a young cluster makes its group coordinators when it is first
+    asked for one, and says meanwhile that it has none."""
+    until = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+def _describe_groups(admin: Any, groups: Sequence[str]) -> dict[str, Any]:
+    described: dict[str, Any] = admin.describe_groups(groups)
+    if any("NotCoordinator" in str(group["error"]) for group in described.values()):
+        raise NotCoordinatorError
+    return described
 
 
 def _places(consumer: Any, name: str) -> list[TopicPartition]:
