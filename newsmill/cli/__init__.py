@@ -31,6 +31,7 @@ COMMANDS: Final = (
     Command("feed", "newsmill.cli.feed", "command", "Send documents to news.raw."),
     Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
     Command("status", "newsmill.cli.status", "command", "Tell whether all is well: throughput, lag, problems."),
+    Command("trace", "newsmill.cli.trace", "command", "Show what happened to an article, and why."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import click
 
@@ -27,6 +29,19 @@ def _pairs(
         return pairs
 
     return read
+
+
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def span_option(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Callback of an option such as `30m`, `12h` or `7d`; returns seconds."""
+    if value is None:
+        return None
+    if (match := _SPAN.fullmatch(value)) is None:
+        raise click.BadParameter(f"{value!r} is no span of time: write 30m, 12h or 7d")
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 scale_option = _pairs(STAGES, "stage")
