@@ -201,8 +201,24 @@ def _identify(path: str, raw: io.BufferedReader) -> FileId:
     return FileId(path, status.st_size, status.st_mtime_ns, len(head), zlib.crc32(head))
 
 
+class _Decompressed(io.RawIOBase):
+    """Gives what is decompressed at once: a GzipFile that is asked for more loses it where the file is damaged."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        self._file = gzip.GzipFile(fileobj=raw, mode="rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self._file.read1(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
 def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw, mode="rb"), 256 * 1024)
+    return io.BufferedReader(_Decompressed(raw), 256 * 1024)
 
 
 def _pieces(stream: io.BufferedReader, format: str, name: str, number: int, offset: int) -> Iterator[readers.Piece]:
