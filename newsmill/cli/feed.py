@@ -8,14 +8,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
 
 from newsmill import clients, logs
 from newsmill import topics as cluster
@@ -87,16 +87,14 @@ def command(inputs: tuple[str, ...], resume_path: Path | None, format: str | Non
             stack.callback(resume.close)
         meter = stack.enter_context(Meter(found, "feeding", quiet=quiet))
         _set_up_logs(settings)  # again: the bar has put itself in front of standard error
-        producer = stack.enter_context(_producer(settings))
         report = _Report(meter, resume)
         sender = Sender(
-            producer,
+            partial(_producer, settings),
             topic,
             timeout_s=settings.commit_timeout_s,
             on_confirmed=report.confirmed,
             on_rejected=report.rejected,
         )
-        report.summary = sender.summary
         caught = stack.enter_context(stop_on_signals(sender.stop))
         try:
             sender.run(found, _Reader(found, resume))
@@ -119,22 +117,21 @@ class _Report:
     """What becomes of a feed while it runs: positions are saved, progress is shown, rejections are named."""
 
     def __init__(self, meter: Meter, resume: ResumeFile | None) -> None:
-        self.summary = FeedSummary()
         self._meter = meter
         self._resume = resume
         self._named = 0
         for position in resume.known.values() if resume is not None else ():
             meter.reached(position)
 
-    def confirmed(self, positions: Mapping[str, Position]) -> None:
+    def confirmed(self, positions: Mapping[str, Position], summary: FeedSummary) -> None:
         """A window is with the broker."""
         if self._resume is not None and positions:
             self._resume.save(positions)
         for position in positions.values():
             self._meter.reached(position)
-        rate = self.summary.sent / max(self._meter.seconds, 0.001)
-        rejected = sum(self.summary.rejected.values())
-        self._meter.show(f"{self.summary.sent:,} documents, {rate:,.0f} a second, {rejected:,} rejected")
+        rate = summary.sent / max(self._meter.seconds, 0.001)
+        rejected = sum(summary.rejected.values())
+        self._meter.show(f"{summary.sent:,} documents, {rate:,.0f} a second, {rejected:,} rejected")
 
     def rejected(self, rejection: Rejection) -> None:
         """A document can't be sent."""
@@ -179,11 +176,10 @@ def _look_at(settings: Settings, topic: str) -> str:
         return cluster.cluster_id(admin)
 
 
-@contextlib.contextmanager
-def _producer(settings: Settings) -> Iterator[Any]:
+def _producer(settings: Settings) -> Any:
     timeout_ms = _milliseconds(settings.commit_timeout_s)
     request_ms = max(1_000, timeout_ms // 3)
-    producer: Any = KafkaProducer(
+    return KafkaProducer(
         **clients.producer(settings),
         enable_idempotence=True,
         linger_ms=20,
@@ -193,12 +189,6 @@ def _producer(settings: Settings) -> Iterator[Any]:
         max_block_ms=timeout_ms,
         bootstrap_timeout_ms=timeout_ms,
     )
-    try:
-        yield producer
-    finally:
-        # What is not confirmed by now was said to be so, and is fed again.
-        with contextlib.suppress(KafkaError):
-            producer.close(timeout=1)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -6,12 +6,14 @@ last confirmed window, so at most one window.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordListTooLargeError
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from newsmill.feed.document import Document, Position
 from newsmill.feed.errors import ChangedInputError, FeedError, InputError
@@ -29,14 +31,15 @@ REFUSED_SIZE: Final = "too_large_for_broker"
 UNREADABLE: Final = "unreadable"
 """Reason of a rejection: the input, or the rest of it, can't be read."""
 
+_CLOSE_S: Final = 1.0
+_SIZES: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+
 
 class Sent(Protocol):
     """What a producer gives for a record that it was given; a `kafka.producer.future.FutureRecordMetadata`."""
 
-    exception: BaseException | None
-
-    def succeeded(self) -> bool:
-        """Whether the broker has confirmed the record."""
+    def get(self, timeout: float) -> object:
+        """Return when the broker has confirmed the record. Raises KafkaError when it was given up or time is up."""
 
 
 class Producer(Protocol):
@@ -46,7 +49,10 @@ class Producer(Protocol):
         """Take a record. Raises KafkaError."""
 
     def flush(self, timeout: float) -> None:
-        """Wait until all records have been confirmed or given up. Raises KafkaTimeoutError."""
+        """Send what waits for company; wait until all was confirmed or given up. Raises KafkaError."""
+
+    def close(self, timeout: float) -> None:
+        """Let go of the connections. Raises KafkaError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class FeedSummary:
     last: str = ""
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
@@ -76,28 +82,30 @@ class Sender:
     """Sends the documents of inputs to a topic, each confirmed.
 
     Args:
-        producer: idempotent, with acks of all replicas.
+        make_producer: returns a producer that is idempotent and waits for all replicas. It is called again when the
+            broker has refused a record for its size: kafka-python fails everything after that with the same error.
         topic: name on the cluster.
         timeout_s: longest to wait for the confirmation of a window, seconds.
         window_documents, window_bytes: most of each that is sent before all of it must be confirmed; one document may
             be larger than `window_bytes`.
-        on_confirmed: called with the positions behind a confirmed window, by path. Streams have none.
+        on_confirmed: called with the positions behind a confirmed window, by path (streams have none), and the summary.
         on_rejected: called for each rejection, when it is known.
     """
 
     def __init__(
         self,
-        producer: Producer,
+        make_producer: Callable[[], Producer],
         topic: str,
         *,
         timeout_s: float,
         window_documents: int = WINDOW_DOCUMENTS,
         window_bytes: int = WINDOW_BYTES,
-        on_confirmed: Callable[[Mapping[str, Position]], None] = _ignore,
+        on_confirmed: Callable[[Mapping[str, Position], FeedSummary], None] = _ignore,
         on_rejected: Callable[[Rejection], None] = _ignore,
     ) -> None:
         self.summary = FeedSummary()
-        self._producer = producer
+        self._make_producer = make_producer
+        self._producer = make_producer()
         self._topic = topic
         self._timeout_s = timeout_s
         self._most = window_documents
@@ -114,12 +122,19 @@ class Sender:
         self._stopping = True
 
     def run(self, inputs: Sequence[Input], read: Callable[[Input], Iterable[Document | None]]) -> FeedSummary:
-        """Send what `read` gives for each input, and return when all of it is confirmed, or after `stop`.
+        """Send what `read` gives for each input, and return when all of it is confirmed, or after `stop`. Call it once.
 
         None among the documents says that no more has come for now. An input that can't be read (on) counts as
         rejected, and the next one is taken. Raises FeedError when the broker does not confirm, ChangedInputError, and
         what `on_confirmed` raises; `summary` then says what was confirmed.
         """
+        try:
+            self._inputs(inputs, read)
+        finally:
+            self._close()
+        return self.summary
+
+    def _inputs(self, inputs: Sequence[Input], read: Callable[[Input], Iterable[Document | None]]) -> None:
         for source in inputs:
             try:
                 self._input(read(source))
@@ -132,7 +147,6 @@ class Sender:
                 self.summary.stopped = True
                 break
         self._confirm()
-        return self.summary
 
     def _input(self, documents: Iterable[Document | None]) -> None:
         for document in documents:
@@ -151,9 +165,7 @@ class Sender:
             self._reject(document.origin, TOO_LARGE, f"{document.size:,} bytes")
         else:
             try:
-                sent = self._producer.send(
-                    self._topic, key=document.key, value=document.value, headers=list(document.headers)
-                )
+                sent = self._take(document)
             except MessageSizeTooLargeError:
                 self._reject(document.origin, TOO_LARGE, f"{document.size:,} bytes")
             except KafkaError as error:
@@ -168,27 +180,63 @@ class Sender:
         window, self._window, self._bytes = self._window, [], 0
         if not window:
             return
-        late: KafkaTimeoutError | None = None
-        try:
-            self._producer.flush(timeout=self._timeout_s)
-        except KafkaTimeoutError as error:
-            late = error
+        deadline = time.monotonic() + self._timeout_s
+        producer = self._producer
+        self._flush()
         positions: dict[str, Position] = {}
         failed: FeedError | None = None
         for document, sent in window:
-            if sent is not None and not sent.succeeded():
-                if not isinstance(sent.exception, (MessageSizeTooLargeError, RecordListTooLargeError)):
-                    failed = FeedError(_not_confirmed(document, sent.exception or late))
-                    break
-                self._reject(document.origin, REFUSED_SIZE, f"{document.size:,} bytes")
-            elif sent is not None:
-                self.summary.sent += 1
+            try:
+                self.summary.sent += sent is not None and self._arrived(document, sent, deadline, producer)
+            except KafkaError as error:
+                failed = FeedError(_not_confirmed(document, error))
+                break
             self.summary.last = document.origin
             if document.position.file is not None:
                 positions[document.position.file.path] = document.position
-        self._on_confirmed(positions)
+        self._on_confirmed(positions, self.summary)
         if failed is not None:
             raise failed
+
+    def _arrived(self, document: Document, sent: Sent, deadline: float, producer: Producer) -> bool:
+        """Wait for a record that `producer` has taken; return False when the broker refuses its size.
+
+        Raises KafkaError.
+        """
+        try:
+            sent.get(max(0.0, deadline - time.monotonic()))
+            return True
+        except _SIZES:
+            # This one, or one before it that has taken it down.
+            if self._producer is producer:
+                self._renew()
+        try:
+            alone = self._take(document)
+            self._flush()
+            alone.get(self._timeout_s)
+            return True
+        except _SIZES:
+            self._renew()
+            self._reject(document.origin, REFUSED_SIZE, f"{document.size:,} bytes")
+            return False
+
+    def _flush(self) -> None:
+        # Each record tells for itself what became of it. (kafka-python's flush raises, too, when it has cut a batch
+        # in two that was too large for the broker.)
+        with contextlib.suppress(KafkaError):
+            self._producer.flush(timeout=self._timeout_s)
+
+    def _renew(self) -> None:
+        self._close()
+        self._producer = self._make_producer()
+
+    def _close(self) -> None:
+        # What is not confirmed by now has been said to be so.
+        with contextlib.suppress(KafkaError):
+            self._producer.close(timeout=_CLOSE_S)
+
+    def _take(self, document: Document) -> Sent:
+        return self._producer.send(self._topic, key=document.key, value=document.value, headers=list(document.headers))
 
     def _on_input_error(self, source: Input, error: InputError) -> None:
         last = self._window[-1][0].origin if self._window else self.summary.last
@@ -200,6 +248,5 @@ class Sender:
         self._on_rejected(Rejection(origin, reason, detail))
 
 
-def _not_confirmed(document: Document, error: BaseException | None) -> str:
-    reason = f"{type(error).__name__}: {error}" if error is not None and str(error) else type(error).__name__
-    return f"{document.origin}: not confirmed by the broker ({reason})"
+def _not_confirmed(document: Document, error: KafkaError) -> str:
+    return f"{document.origin}: not confirmed by the broker ({error or type(error).__name__})"
