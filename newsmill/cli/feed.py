@@ -43,10 +43,10 @@ _LINGER_S: Final = 0.2
     INPUTS are files, directories or patterns: NDJSON, JSON, plain text or HTML, also compressed (.gz). `-` is standard
     input.
 
-    With --resume a feed that was stopped or killed goes on: run the same command again. The file is replaced whenever
+    With --resume a feed that was stopped or killed goes on: run the same command again. The file is written whenever
     the broker has confirmed a window of at most {WINDOW_DOCUMENTS} documents or {WINDOW_BYTES // 1024**2} MiB. So every
-    document is sent at least once, and after a kill the documents of one window at most are sent twice. Files that were
-    fed are left out; of NDJSON that has grown, only what was added is sent; a file that has changed otherwise is
+    document is sent at least once, and after a kill the documents of one window at most are sent twice. Files that
+    were fed are left out; of NDJSON that has grown, only what was added is sent; a file that has changed otherwise is
     refused.
 
     What can't be sent is named and counted by its reason: too_large (a record holds 8 MiB), too_large_for_broker,

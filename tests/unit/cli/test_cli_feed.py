@@ -94,8 +94,9 @@ def test_a_second_feed_goes_on_behind_the_first(use: Use) -> None:
     ndjson("a.ndjson", 3)
     use(FakeBroker())
     assert invoke("a.ndjson", "--resume", "r").exit_code == 0
-    saved = json.loads(Path("r").read_bytes())
-    assert (saved["topic"], saved["cluster"], saved["positions"][0][5]) == (TOPIC, "cluster-1", 3)
+    header, position = map(json.loads, Path("r").read_bytes().splitlines())
+    assert header == {"newsmill_resume": 1, "topic": TOPIC, "cluster": "cluster-1"}
+    assert (position[0], position[5]) == (os.path.abspath("a.ndjson"), 3)
     ndjson("a.ndjson", 5)
     broker = use(FakeBroker())
     assert invoke("a.ndjson", "--resume", "r").exit_code == 0
