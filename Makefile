@@ -47,6 +47,10 @@ demo: $(RUN) ## run the samples through all stages and show what comes of them
 	@echo '  $(BIN)/newsmill run YOUR-FILES --state out/state --out out/mine.ndjson      exactly once, killed or not'
 	@echo '  $(BIN)/newsmill up                             the same on a local Apache Kafka (needs Java 17 and Maven)'
 
+.PHONY: schemas
+schemas: $(RUN) ## generate the JSON Schemas in schemas/json from the typed messages
+	$(BIN)/python -m schemas.jsonschema
+
 .PHONY: lint
 lint: $(DEV) ## check style, formatting and the import rule
 	$(BIN)/ruff check

@@ -112,6 +112,20 @@ def create(
     return outcomes
 
 
+def exists(admin: KafkaAdminClient, topic: str) -> bool:
+    """Return whether the cluster has a topic of this name. Raises kafka.errors.KafkaError when it does not answer."""
+    (entry,) = admin.describe_topics([topic])
+    if entry["error_code"] and for_code(entry["error_code"]) is not UnknownTopicOrPartitionError:
+        raise for_code(entry["error_code"])(f"The cluster does not describe {topic}")
+    return not entry["error_code"]
+
+
+def cluster_id(admin: KafkaAdminClient) -> str:
+    """Return the id that the cluster got when it was set up. Raises kafka.errors.KafkaError when it does not answer."""
+    found: str | None = admin.describe_cluster()["cluster_id"]
+    return found or ""
+
+
 def describe(admin: KafkaAdminClient, topics: Sequence[Topic] = TOPICS) -> list[Described]:
     """Return what the cluster has of `topics`, in order. Raises kafka.errors.KafkaError when it does not answer.
 

@@ -1,9 +1,10 @@
 """The typed messages that flow between the topics.
 
-Each step adds to the message before it, so the classes extend one another:
+Each step adds to the message before it, so the classes extend one another. `RawInput`, what scrapers send, is in
+schemas/raw.py; `RawDocument` is what ingest reads it into.
 
-    RawDocument -> Article -> UniqueArticle -> TaggedArticle -> ClassifiedArticle
-                           \\-> Duplicate
+    RawInput -> Article -> UniqueArticle -> TaggedArticle -> ClassifiedArticle
+                        \\-> Duplicate
 
 Times are timezone-aware and go over the wire as RFC 3339. Offsets into text count Unicode code points (Python's `str`
 index), with `end` exclusive. Probabilities and similarities are between 0 and 1.
@@ -23,10 +24,8 @@ Digest = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="blake2b-128,
 
 
 class RawDocument(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """What a scraper sends (news.raw). Liberal: everything but one of `html` and `text` may be missing.
-
-    Fields that are not listed here are kept and arrive in the article under `extra`.
-    """
+    """A document of a scraper once it has been read: one name and one type for each field, at least one of `html` and
+    `text`. What may be sent is `schemas.raw.RawInput`."""
 
     url: str | None = None
     source: str | None = None
@@ -42,9 +41,12 @@ class RawDocument(Struct, kw_only=True, frozen=True, omit_defaults=True):
 class Published(Struct, kw_only=True, frozen=True):
     """When an article says that it was published, where that was read, and how far it is to be trusted."""
 
-    at: Instant
-    origin: Literal["field", "json-ld", "meta", "url", "text"]
-    confidence: Unit
+    at: Annotated[Instant, Meta(description="the instant, UTC unless the source names another zone")]
+    origin: Annotated[
+        Literal["field", "json-ld", "meta", "url", "text"],
+        Meta(description="where it was read: field of the document, JSON-LD or meta element of the page, URL, text"),
+    ]
+    confidence: Annotated[Unit, Meta(description="how far the instant is to be trusted")]
 
 
 class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -56,31 +58,37 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """
 
     id: ArticleId
-    source: str
-    headline: str
-    body: str
-    language: str
-    language_confidence: Unit
-    word_count: int
+    source: Annotated[str, Meta(description="name of the outlet, or its registrable domain")]
+    headline: Annotated[str, Meta(description="headline, one line")]
+    body: Annotated[str, Meta(description="paragraphs, joined by an empty line")]
+    language: Annotated[str, Meta(description="language of the text (ISO 639-1, `und` where it can't be told)")]
+    language_confidence: Annotated[Unit, Meta(description="how certain the language is")]
+    word_count: Annotated[int, Meta(description="words in the body")]
     content_hash: Digest
-    ingested_at: Instant
-    processing: dict[str, str]
-    url: str | None = None
-    authors: tuple[str, ...] = ()
-    published: Published | None = None
-    fetched_at: Instant | None = None
-    extra: dict[str, Any] = {}
+    ingested_at: Annotated[Instant, Meta(description="when the document was brought in")]
+    processing: Annotated[
+        dict[str, str], Meta(description="stage -> version, of each stage that has touched the record")
+    ]
+    url: Annotated[str | None, Meta(description="canonical URL: tracking parameters and fragment removed")] = None
+    authors: Annotated[tuple[str, ...], Meta(description="names of people, in the order of the byline")] = ()
+    published: Annotated[Published | None, Meta(description="when it was published; missing where nothing says it")] = (
+        None
+    )
+    fetched_at: Annotated[Instant | None, Meta(description="when the scraper fetched the page")] = None
+    extra: Annotated[
+        dict[str, Any], Meta(description="fields of the raw document that have no place of their own")
+    ] = {}
 
 
 class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """Why an article was not simply unique: the article it was matched with, and the evidence."""
 
-    article_id: ArticleId
-    similarity: Unit
-    containment: Unit
-    first_seen: Instant
-    rule: str
-    url: str | None = None
+    article_id: Annotated[ArticleId, Meta(description="id of the article matched with")]
+    similarity: Annotated[Unit, Meta(description="estimated Jaccard similarity of the word pairs")]
+    containment: Annotated[Unit, Meta(description="share of the word pairs of the shorter text that both have")]
+    first_seen: Annotated[Instant, Meta(description="event time of the article matched with")]
+    rule: Annotated[str, Meta(description="rule that decided, for people and dashboards")]
+    url: Annotated[str | None, Meta(description="URL of the article matched with")] = None
 
 
 class UniqueArticle(Article, kw_only=True, frozen=True, omit_defaults=True):
@@ -89,28 +97,32 @@ class UniqueArticle(Article, kw_only=True, frozen=True, omit_defaults=True):
     `revision` counts from 1. `cluster_id` is the id of the first article of the story's cluster.
     """
 
-    verdict: Literal["unique", "revision", "near_copy", "not_checked"]
-    revision: Annotated[int, Meta(ge=1)]
-    cluster_id: ArticleId
-    match: Match | None = None
+    verdict: Annotated[Literal["unique", "revision", "near_copy", "not_checked"], Meta(description="why it goes on")]
+    revision: Annotated[Annotated[int, Meta(ge=1)], Meta(description="counts from 1")]
+    cluster_id: Annotated[ArticleId, Meta(description="id of the first article of the story's cluster")]
+    match: Annotated[Match | None, Meta(description="the article it revises or resembles")] = None
 
 
 class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """A small record of an article that does not go on (news.duplicates): which copy of what, why, how similar."""
 
     id: ArticleId
-    source: str
-    headline: str
-    verdict: Literal["exact_copy", "near_copy", "recrawl"]
-    cluster_id: ArticleId
-    match: Match
+    source: Annotated[str, Meta(description="name of the outlet, or its registrable domain")]
+    headline: Annotated[str, Meta(description="headline of the copy, one line")]
+    verdict: Annotated[Literal["exact_copy", "near_copy", "recrawl"], Meta(description="what kind of copy it is")]
+    cluster_id: Annotated[ArticleId, Meta(description="id of the first article of the story's cluster")]
+    match: Annotated[Match, Meta(description="the article that it is a copy of, and the evidence")]
     content_hash: Digest
-    language: str
-    ingested_at: Instant
-    processing: dict[str, str]
-    url: str | None = None
-    published: Published | None = None
-    fetched_at: Instant | None = None
+    language: Annotated[str, Meta(description="language of the text (ISO 639-1, `und` where it can't be told)")]
+    ingested_at: Annotated[Instant, Meta(description="when the document was brought in")]
+    processing: Annotated[
+        dict[str, str], Meta(description="stage -> version, of each stage that has touched the record")
+    ]
+    url: Annotated[str | None, Meta(description="canonical URL: tracking parameters and fragment removed")] = None
+    published: Annotated[Published | None, Meta(description="when it was published; missing where nothing says it")] = (
+        None
+    )
+    fetched_at: Annotated[Instant | None, Meta(description="when the scraper fetched the page")] = None
 
 
 class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -122,73 +134,81 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     id: ArticleId
     content_hash: Digest
-    event_time: Instant
-    verdict: Literal["unique", "revision", "exact_copy", "near_copy", "recrawl"]
-    revision: Annotated[int, Meta(ge=1)]
-    cluster_id: ArticleId
-    fingerprint: str
-    fingerprint_version: str
-    match: Match | None = None
-    url: str | None = None
+    event_time: Annotated[
+        Instant, Meta(description="when the page was fetched, else brought in; the window goes by it")
+    ]
+    verdict: Annotated[
+        Literal["unique", "revision", "exact_copy", "near_copy", "recrawl"], Meta(description="what was decided")
+    ]
+    revision: Annotated[Annotated[int, Meta(ge=1)], Meta(description="counts from 1")]
+    cluster_id: Annotated[ArticleId, Meta(description="id of the first article of the story's cluster")]
+    fingerprint: Annotated[str, Meta(description="base64 of the text's fingerprint")]
+    fingerprint_version: Annotated[str, Meta(description="format of the fingerprint")]
+    match: Annotated[Match | None, Meta(description="the article it was matched with")] = None
+    url: Annotated[str | None, Meta(description="canonical URL: tracking parameters and fragment removed")] = None
 
 
 class Mention(Struct, kw_only=True, frozen=True):
     """One place in the text where an entity is named."""
 
-    field: Literal["headline", "body"]
-    start: Annotated[int, Meta(ge=0)]
-    end: Annotated[int, Meta(ge=1)]
+    field: Annotated[Literal["headline", "body"], Meta(description="text that the offsets count in")]
+    start: Annotated[Annotated[int, Meta(ge=0)], Meta(description="first character, in Unicode code points from 0")]
+    end: Annotated[Annotated[int, Meta(ge=1)], Meta(description="behind the last character")]
 
 
 class EntityLink(Struct, kw_only=True, frozen=True):
     """A public id of an entity, such as `iso3166:SV`, `geonames:3585968` or `wikidata:Q792`."""
 
-    id: str
-    confidence: Unit
+    id: Annotated[str, Meta(description="namespace and id")]
+    confidence: Annotated[Unit, Meta(description="how certain the link is")]
 
 
 class Entity(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One person, organisation, place or other name of the article, with all its mentions in order."""
 
-    name: str
-    type: Literal["PER", "ORG", "LOC", "MISC"]
-    salience: Unit
-    confidence: Unit
-    mentions: tuple[Mention, ...]
-    links: tuple[EntityLink, ...] = ()
+    name: Annotated[str, Meta(description="canonical name")]
+    type: Annotated[
+        Literal["PER", "ORG", "LOC", "MISC"], Meta(description="person, organisation, place, or another name")
+    ]
+    salience: Annotated[Unit, Meta(description="how much the article is about it")]
+    confidence: Annotated[Unit, Meta(description="how certain name and type are")]
+    mentions: Annotated[tuple[Mention, ...], Meta(description="every place where it is named, in order")]
+    links: Annotated[tuple[EntityLink, ...], Meta(description="public ids")] = ()
 
 
 class Entities(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """The entities of an article, most salient first; `status` says whether the language has a model."""
 
-    status: Literal["ok", "unsupported_language"]
-    items: tuple[Entity, ...] = ()
+    status: Annotated[Literal["ok", "unsupported_language"], Meta(description="whether the language has a model")]
+    items: Annotated[tuple[Entity, ...], Meta(description="most salient first")] = ()
 
 
 class TaggedArticle(UniqueArticle, kw_only=True, frozen=True, omit_defaults=True):
     """An article with its entities (news.tagged)."""
 
-    entities: Entities
+    entities: Annotated[Entities, Meta(description="people, organisations, places and other names")]
 
 
 class Subject(Struct, kw_only=True, frozen=True):
     """One IPTC Media Topic: id `medtop:NNNNNNNN`, English name, level (1 is the top), calibrated probability."""
 
-    id: Annotated[str, Meta(pattern="^medtop:[0-9]{8}$")]
-    name: str
-    level: Annotated[int, Meta(ge=1, le=4)]
-    probability: Unit
+    id: Annotated[Annotated[str, Meta(pattern="^medtop:[0-9]{8}$")], Meta(description="IPTC Media Topic")]
+    name: Annotated[str, Meta(description="English name of the topic")]
+    level: Annotated[Annotated[int, Meta(ge=1, le=4)], Meta(description="depth in the taxonomy, 1 is the top")]
+    probability: Annotated[Unit, Meta(description="calibrated: of those at 0.8, four in five are right")]
 
 
 class Subjects(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """What the article is about, most probable first; `taxonomy` is the version of the Media Topics."""
 
-    status: Literal["ok", "unclassified", "unsupported_language"]
-    taxonomy: str
-    items: tuple[Subject, ...] = ()
+    status: Annotated[
+        Literal["ok", "unclassified", "unsupported_language"], Meta(description="whether subjects could be told")
+    ]
+    taxonomy: Annotated[str, Meta(description="version of the Media Topics")]
+    items: Annotated[tuple[Subject, ...], Meta(description="most probable first")] = ()
 
 
 class ClassifiedArticle(TaggedArticle, kw_only=True, frozen=True, omit_defaults=True):
     """The end of the pipeline (news.classified): a clean, unique, tagged and classified article."""
 
-    subjects: Subjects
+    subjects: Annotated[Subjects, Meta(description="what the article is about")]

@@ -13,10 +13,10 @@ from schemas.messages import (
     ClassifiedArticle,
     DedupLogEntry,
     Duplicate,
-    RawDocument,
     TaggedArticle,
     UniqueArticle,
 )
+from schemas.raw import RawInput
 
 RAW: Final = "news.raw"
 ARTICLES: Final = "news.articles"
@@ -53,7 +53,7 @@ class Topic:
 
 
 TOPICS: Final[tuple[Topic, ...]] = (
-    Topic(RAW, RawDocument, "source", 4, RAW_RETENTION, "documents as scrapers deliver them"),
+    Topic(RAW, RawInput, "source", 4, RAW_RETENTION, "documents as scrapers deliver them"),
     # One partition: copies must meet, and one process handles far more articles than the world writes.
     Topic(ARTICLES, Article, "article id", 1, timedelta(days=3), "clean articles"),
     Topic(UNIQUE, UniqueArticle, "article id", 4, timedelta(days=3), "new articles and revisions"),

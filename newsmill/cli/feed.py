@@ -2,59 +2,217 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import signal
 import sys
 import time
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
 
 import click
 from kafka import KafkaProducer
 
-from newsmill import clients
+from newsmill import clients, logs
+from newsmill import topics as cluster
+from newsmill.cli.options import standard_input
+from newsmill.cli.progress import Meter
+from newsmill.cli.signals import stop_on_signals
 from newsmill.errors import NewsmillError
-from newsmill.feed import FileSource, expand
-from newsmill.settings import from_environment
+from newsmill.feed import FORMATS, ChangedInputError, Document, FileSource, Input, Position, expand, live
+from newsmill.feed.errors import FeedError, ResumeError
+from newsmill.feed.resume import ResumeFile
+from newsmill.feed.sender import WINDOW_BYTES, WINDOW_DOCUMENTS, FeedSummary, Rejection, Sender
+from newsmill.settings import Settings, from_environment
 from schemas import topics
 
-WINDOW = 500
-"""Documents sent before all of them must be confirmed: bounds memory."""
+_MOST_NAMED: Final = 10
+"""Rejected documents that are named; the others are counted."""
+
+_LINGER_S: Final = 0.2
+"""A stream that pauses this long gets what it has brought confirmed, seconds."""
 
 
-@click.command()
-@click.argument("inputs", nargs=-1, required=True)
-def command(inputs: tuple[str, ...]) -> None:
-    """Send the documents in INPUTS (files, directories, patterns, or - for stdin) to news.raw.
+@click.command(
+    help=f"""Send the documents in INPUTS to news.raw, and end when the broker has confirmed every one.
 
-    Ends when the broker has confirmed every one. Documents that are too large for a record are named and counted, and
-    make the exit status 1.
+    INPUTS are files, directories or patterns: NDJSON, JSON, plain text or HTML, also compressed (.gz). `-` is standard
+    input.
+
+    With --resume a feed that was stopped or killed goes on: run the same command again. The file is written whenever
+    the broker has confirmed a window of at most {WINDOW_DOCUMENTS} documents or {WINDOW_BYTES // 1024**2} MiB. So every
+    document is sent at least once, and after a kill the documents of one window at most are sent twice. Files that
+    were fed are left out; of NDJSON that has grown, only what was added is sent; a file that has changed otherwise is
+    refused.
+
+    What can't be sent is named and counted by its reason: too_large (a record holds 8 MiB), too_large_for_broker,
+    unreadable (a file, or its damaged rest). Whether a document is a good one is for the pipeline to say.
+
+    Waits for the broker as long as NEWSMILL_COMMIT_TIMEOUT_S says.
+
+    Exit status: 0 all were sent, 1 some were rejected or the broker did not confirm, 2 options, settings or input are
+    wrong, 130 and 143 stopped by Ctrl-C and SIGTERM, after what was in flight has been confirmed.
     """
+)
+@click.argument("inputs", nargs=-1, required=True)
+@click.option(
+    "--resume",
+    "resume_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep in this file how far the broker has confirmed, and go on from there.",
+)
+@click.option("--format", type=click.Choice(FORMATS), help="Format of the input, where suffix or content mislead.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+def command(inputs: tuple[str, ...], resume_path: Path | None, format: str | None, quiet: bool) -> None:
+    """Run the command."""
     settings = from_environment(os.environ)
-    source = FileSource(expand(list(inputs)), ingested_ms=int(time.time() * 1000))
-    producer: Any = KafkaProducer(**clients.producer(settings), linger_ms=20)
+    _set_up_logs(settings)
+    found = expand(list(inputs), format)
+    if resume_path is not None and (streams := [i.name for i in found if i.stream]):
+        raise ResumeError(
+            f"--resume: {streams[0]} is a stream, which can't be read again. Save it to a file and feed that, or leave "
+            "--resume out"
+        )
     topic = clients.physical(settings, topics.RAW)
-    sent, rejected = 0, 0
-    waiting: list[tuple[str, Any]] = []
-    for document in source.read({}):
-        if document.too_large:
-            rejected += 1
-            click.echo(f"{document.origin}: too large ({document.size:,} bytes), not sent", err=True)
-            continue
-        future = producer.send(topic, key=document.key, value=document.value, headers=list(document.headers))
-        waiting.append((document.origin, future))
-        if len(waiting) >= WINDOW:
-            sent += _confirm(producer, waiting)
-    sent += _confirm(producer, waiting)
-    producer.close()
-    click.echo(f"sent {sent:,} documents to {topic}; {rejected:,} rejected", err=True)
-    if rejected:
+    with contextlib.ExitStack() as stack:
+        cluster_id = _look_at(settings, topic)
+        resume: ResumeFile | None = None
+        if resume_path is not None:
+            resume = ResumeFile(resume_path, topic=topic, cluster=cluster_id)
+            stack.callback(resume.close)
+        meter = stack.enter_context(Meter(found, "feeding", quiet=quiet))
+        _set_up_logs(settings)  # again: the bar has put itself in front of standard error
+        report = _Report(meter, resume)
+        sender = Sender(
+            partial(_producer, settings),
+            topic,
+            timeout_s=settings.commit_timeout_s,
+            on_confirmed=report.confirmed,
+            on_rejected=report.rejected,
+        )
+        caught = stack.enter_context(stop_on_signals(sender.stop))
+        try:
+            sender.run(found, _Reader(found, resume))
+        except ChangedInputError as error:
+            raise ChangedInputError(f"{error}. To feed it from its beginning, name another --resume file") from error
+        except FeedError as error:
+            raise FeedError(f"{error}. {_advice(sender.summary, resume)}") from error
+    summary = sender.summary
+    if not quiet:
+        _show(summary, topic, meter.seconds)
+    if summary.stopped:
+        name = signal.Signals(caught[0]).name
+        click.echo(f"newsmill: stopped by {name}; {_where_to_go_on(summary, resume)}", err=True)
+        sys.exit(128 + caught[0])
+    if summary.rejected:
         sys.exit(1)
 
 
-def _confirm(producer: Any, waiting: list[tuple[str, Any]]) -> int:
-    producer.flush(timeout=60)
-    for origin, future in waiting:
-        if not future.succeeded():
-            raise NewsmillError(f"{origin}: not confirmed by the broker ({future.exception}); feed again from there")
-    count = len(waiting)
-    waiting.clear()
-    return count
+class _Report:
+    """What becomes of a feed while it runs: positions are saved, progress is shown, rejections are named."""
+
+    def __init__(self, meter: Meter, resume: ResumeFile | None) -> None:
+        self._meter = meter
+        self._resume = resume
+        self._named = 0
+        for position in resume.known.values() if resume is not None else ():
+            meter.reached(position)
+
+    def confirmed(self, positions: Mapping[str, Position], summary: FeedSummary) -> None:
+        """A window is with the broker."""
+        if self._resume is not None and positions:
+            self._resume.save(positions)
+        for position in positions.values():
+            self._meter.reached(position)
+        rate = summary.sent / max(self._meter.seconds, 0.001)
+        rejected = sum(summary.rejected.values())
+        self._meter.show(f"{summary.sent:,} documents, {rate:,.0f} a second, {rejected:,} rejected")
+
+    def rejected(self, rejection: Rejection) -> None:
+        """A document can't be sent."""
+        self._named += 1
+        if self._named <= _MOST_NAMED:
+            click.echo(f"newsmill: {rejection.origin}: {rejection.reason}: {rejection.detail}", err=True)
+        elif self._named == _MOST_NAMED + 1:
+            click.echo("newsmill: more are rejected; they are counted and no longer named", err=True)
+
+
+class _Reader:
+    """Reads one input; a stream as its documents arrive."""
+
+    def __init__(self, inputs: Sequence[Input], resume: ResumeFile | None) -> None:
+        self._ingested_ms = time.time_ns() // 1_000_000
+        self._stdin = standard_input() if any(i.stream for i in inputs) else None
+        self._resume = resume
+
+    def __call__(self, source: Input) -> Iterable[Document | None]:
+        known = self._resume.known if self._resume is not None else {}
+        documents = FileSource(
+            [source], ingested_ms=self._ingested_ms, stdin=self._stdin, refuse_changed=self._resume is not None
+        ).read(known)
+        return live(documents, _LINGER_S) if source.stream else documents
+
+
+def _set_up_logs(settings: Settings) -> None:
+    if settings.log_format == "auto":
+        settings = replace(settings, log_format="text")  # a person reads it, also off a terminal
+    logs.set_up(settings)
+    if settings.log_level != "debug":
+        # What the client logs while a broker is away comes as one error at the end.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def _look_at(settings: Settings, topic: str) -> str:
+    """Return the id of the cluster. Raises NewsmillError for a missing topic, KafkaError when no broker answers."""
+    options = clients.connection(settings) | {"bootstrap_timeout_ms": _milliseconds(settings.commit_timeout_s)}
+    with cluster.admin_client(options) as admin:
+        if not cluster.exists(admin, topic):
+            raise NewsmillError(f"there is no topic {topic} on {settings.bootstrap}; `newsmill topics create` makes it")
+        return cluster.cluster_id(admin)
+
+
+def _producer(settings: Settings) -> Any:
+    timeout_ms = _milliseconds(settings.commit_timeout_s)
+    request_ms = max(1_000, timeout_ms // 3)
+    return KafkaProducer(
+        **clients.producer(settings),
+        enable_idempotence=True,
+        linger_ms=20,
+        request_timeout_ms=request_ms,
+        # A record is given up before the window's wait ends, so that its own error is told.
+        delivery_timeout_ms=timeout_ms - request_ms // 2,
+        max_block_ms=timeout_ms,
+        bootstrap_timeout_ms=timeout_ms,
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _advice(summary: FeedSummary, resume: ResumeFile | None) -> str:
+    return f"Is NEWSMILL_BOOTSTRAP right, and are the brokers up? So far: {_where_to_go_on(summary, resume)}"
+
+
+def _where_to_go_on(summary: FeedSummary, resume: ResumeFile | None) -> str:
+    if not summary.last:
+        return "nothing was confirmed in this run; run the same command again"
+    if resume is not None:
+        return f"up to {summary.last} it is confirmed and saved in {resume.path}; run the same command again to go on"
+    return f"up to {summary.last} it is confirmed; without --resume the next feed begins again"
+
+
+def _show(summary: FeedSummary, topic: str, seconds: float) -> None:
+    rate = f", {summary.sent / seconds:,.0f} a second" if seconds > 0 else ""
+    rejected = sum(summary.rejected.values())
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(summary.rejected.items()))
+    click.echo(
+        f"newsmill: sent {summary.sent:,} documents to {topic} in {seconds:.1f} s{rate}; {rejected:,} rejected"
+        f"{': ' + reasons if reasons else ''}",
+        err=True,
+    )

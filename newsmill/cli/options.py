@@ -1,10 +1,12 @@
-"""Options that several commands read in the same way."""
+"""What several commands read in the same way: options, and standard input."""
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -49,3 +51,12 @@ scale_option = _pairs(STAGES, "stage")
 
 partitions_option = _pairs(BY_NAME, "topic")
 """Callback of a multiple option `TOPIC=N`."""
+
+
+def standard_input() -> io.BufferedReader[Any] | None:
+    """Return what stands in for standard input in this process, None where it is the real one."""
+    try:
+        sys.stdin.fileno()
+    except OSError:
+        return io.BufferedReader(click.get_binary_stream("stdin"))
+    return None

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Final
 
 import click
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from newsmill.cli.progress import Meter
 from newsmill.engines.embedded import Progress as RunProgress
 from newsmill.engines.embedded import RunSummary, Sink
 from newsmill.engines.result import Output
@@ -22,60 +20,20 @@ from newsmill.feed import Input
 
 _MOST_ROWS: Final = 200
 _PLAIN_WIDTH: Final = 160
-_LINE_EVERY_S: Final = 10.0
 _MOST_NAMES: Final = 4
 
 
-class ProgressReport:
-    """A progress bar on a terminal; off it a line on standard error every ten seconds. A context manager."""
+class ProgressReport(Meter):
+    """The progress of a run."""
 
     def __init__(self, inputs: Sequence[Input], *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._sizes = {i.name: i.size for i in inputs}
-        self._total = sum(self._sizes.values()) if not any(i.stream for i in inputs) else 0
-        self._done: dict[str, int] = {}
-        self._started = self._last = time.monotonic()
-        self._bar: Progress | None = None
-        if not quiet and sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[counts]}"),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task("running", total=self._total or None, counts="")
-
-    def __enter__(self) -> ProgressReport:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        super().__init__(inputs, "running", quiet=quiet)
 
     def __call__(self, progress: RunProgress) -> None:
         """A batch is durable."""
-        if self._quiet:
-            return
-        position = progress.position
-        if position.file is not None:
-            size = position.file.size
-            self._done[position.file.path] = position.offset if position.offset >= 0 else size * position.done
+        self.reached(progress.position)
         summary = progress.summary
-        counts = f"{summary.documents} documents, {sum(summary.dead_letters.values())} refused"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=sum(self._done.values()), counts=counts)
-            return
-        now = time.monotonic()
-        if now - self._last >= _LINE_EVERY_S:
-            self._last = now
-            click.echo(f"newsmill: {counts}, {now - self._started:.0f} s", err=True)
+        self.show(f"{summary.documents} documents, {sum(summary.dead_letters.values())} refused")
 
 
 class ArticleTable(Sink):

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import click
 
 from newsmill import logs
+from newsmill.cli.options import standard_input
 from newsmill.cli.report import ArticleTable, ProgressReport, show_summary
+from newsmill.cli.signals import stop_on_signals
 from newsmill.engines.embedded import (
     EmbeddedEngine,
     FileSink,
@@ -130,7 +128,7 @@ def command(
         logs.set_up(settings)  # again: the bar has put itself in front of standard error
         engine = EmbeddedEngine(
             stages,
-            FileSource(inputs, ingested_ms=ingested_at, stdin=_stdin()),
+            FileSource(inputs, ingested_ms=ingested_at, stdin=standard_input()),
             _sinks(stages[-1], out, duplicates, dead_letters, shown),
             state,
             fresh=fresh,
@@ -141,7 +139,7 @@ def command(
             pool=pool,
             on_progress=report,
         )
-        caught = stack.enter_context(_stop_on_signals(engine))
+        caught = stack.enter_context(stop_on_signals(engine.stop))
         summary = engine.run()
     if shown is not None:
         shown.show()
@@ -158,15 +156,6 @@ def _inputs(files: tuple[str, ...], format: str | None) -> list[Input]:
             raise click.UsageError("name files or directories, or pipe documents in (newsmill run --help)")
         files = ("-",)
     return expand(files, format)
-
-
-def _stdin() -> io.BufferedReader[Any] | None:
-    """Return what stands in for standard input in this process, None where it is the real one."""
-    try:
-        sys.stdin.fileno()
-    except OSError:
-        return io.BufferedReader(click.get_binary_stream("stdin"))
-    return None
 
 
 def _refuse_same_files(*paths: Path | None) -> None:
@@ -206,25 +195,6 @@ def _sinks(
     if dead_letters is not None:
         sinks[topics.DEAD_LETTERS].append(FileSink(dead_letters, dead_letter_line))
     return sinks
-
-
-@contextlib.contextmanager
-def _stop_on_signals(engine: EmbeddedEngine) -> Iterator[list[int]]:
-    """Let the batch at hand finish on Ctrl-C and SIGTERM; a second one ends at once. Yields the signals caught."""
-    caught: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-        engine.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def _explain_stop(summary: RunSummary, state: Path | None, *, live: bool) -> None:

@@ -8,13 +8,15 @@ Used by the embedded engine and by whatever produces news.raw from files.
 """
 
 from newsmill.feed.document import Document, FileId, Position
-from newsmill.feed.errors import InputError
+from newsmill.feed.errors import ChangedInputError, InputError
 from newsmill.feed.formats import FORMATS
 from newsmill.feed.inputs import Input, expand
+from newsmill.feed.live import live
 from newsmill.feed.source import FileSource, ListSource, Source
 
 __all__ = [
     "FORMATS",
+    "ChangedInputError",
     "Document",
     "FileId",
     "FileSource",
@@ -24,4 +26,5 @@ __all__ = [
     "Position",
     "Source",
     "expand",
+    "live",
 ]

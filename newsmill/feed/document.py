@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +44,7 @@ class Position:
         if self.file is None:
             raise ValueError("a stream has no position that could be returned to")
         f = self.file
-        return [f.path, f.size, f.mtime_ns, f.head_bytes, f.head_crc, self.line, self.offset, self.done]
+        return [_dump_path(f.path), f.size, f.mtime_ns, f.head_bytes, f.head_crc, self.line, self.offset, self.done]
 
     @classmethod
     def load(cls, plain: Any) -> Position:
@@ -54,7 +56,21 @@ class Position:
             or any(type(value) is not kind for value, kind in zip(plain, kinds, strict=True))
         ):
             raise ValueError(f"not a position: {plain!r}")
-        return cls(FileId(*plain[:5]), *plain[5:])
+        return cls(FileId(_load_path(plain[0]), *plain[1:5]), *plain[5:])
+
+
+def _dump_path(path: str) -> str:
+    """JSON holds Unicode alone, and a name in Linux may be any bytes: such a path is base64 behind a NUL, which no path
+    holds."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "\0" + base64.b64encode(os.fsencode(path)).decode()
+    return path
+
+
+def _load_path(plain: str) -> str:
+    return os.fsdecode(base64.b64decode(plain[1:])) if plain.startswith("\0") else plain
 
 
 @dataclass(frozen=True, slots=True)

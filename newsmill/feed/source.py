@@ -16,7 +16,7 @@ import msgspec
 
 from newsmill.feed import formats, readers
 from newsmill.feed.document import Document, FileId, Position
-from newsmill.feed.errors import InputError
+from newsmill.feed.errors import ChangedInputError, InputError
 from newsmill.feed.inputs import STDIN, Input
 from schemas import headers as h
 from schemas.keys import source_key
@@ -67,17 +67,24 @@ class FileSource(Source):
     How a known file is told from a new one: NDJSON that begins with the same bytes and is not shorter than what was
     read is the same file, which may have grown, and only what was added is read. A file of any other format, or
     compressed, is the same if its size and time of change are. Anything else is a new file under an old name and is
-    read from its beginning. Streams can't be read again: what comes is new.
+    read from its beginning, or refused. Streams can't be read again: what comes is new.
 
     Args:
         inputs: what to read.
         ingested_ms: when the documents were brought in, milliseconds since the Unix epoch; for the header.
         stdin: what `-` reads.
+        refuse_changed: raise ChangedInputError for another file under a known name.
     """
 
     def __init__(
-        self, inputs: Sequence[Input], *, ingested_ms: int, stdin: io.BufferedReader[Any] | None = None
+        self,
+        inputs: Sequence[Input],
+        *,
+        ingested_ms: int,
+        stdin: io.BufferedReader[Any] | None = None,
+        refuse_changed: bool = False,
     ) -> None:
+        self._refuse_changed = refuse_changed
         self._inputs = inputs
         self._ingested = str(ingested_ms).encode()
         self._stdin = stdin
@@ -117,7 +124,14 @@ class FileSource(Source):
                 format = formats.sniff(_decompressed(raw) if source.gzip else raw)[0]
                 raw.seek(0)
             seekable = format == "ndjson" and not source.gzip
-            start = _resume(before, file, raw, seekable=seekable)
+            try:
+                start = _resume(before, file, raw, seekable=seekable)
+            except _Changed:
+                if self._refuse_changed and before is not None:
+                    raise ChangedInputError(
+                        f"{source.name}: is not the file any more of which {before.line:,} lines or items were read"
+                    ) from None
+                start = 0, 0
             if start is None:
                 return
             number, offset = start
@@ -155,8 +169,15 @@ class FileSource(Source):
         )
 
 
+class _Changed(Exception):
+    """Another file lies under the name of a known one."""
+
+
 def _resume(before: Position | None, file: FileId, raw: io.BufferedReader, *, seekable: bool) -> tuple[int, int] | None:
-    """Return the line and offset to go on behind, (0, 0) for a file not seen before, None for one that is done."""
+    """Return the line and offset to go on behind, (0, 0) for a file not seen before, None for one that is done.
+
+    Raises _Changed.
+    """
     if before is None or before.file is None:
         return 0, 0
     old = before.file
@@ -165,9 +186,12 @@ def _resume(before: Position | None, file: FileId, raw: io.BufferedReader, *, se
         return None
     if seekable and before.offset >= 0:
         raw.seek(0)
-        same = zlib.crc32(raw.read(old.head_bytes)) == old.head_crc
-        return (before.line, before.offset) if same and before.offset <= file.size else (0, 0)
-    return (before.line, 0) if unchanged else (0, 0)
+        if zlib.crc32(raw.read(old.head_bytes)) != old.head_crc or before.offset > file.size:
+            raise _Changed
+        return before.line, before.offset
+    if not unchanged:
+        raise _Changed
+    return before.line, 0
 
 
 def _identify(path: str, raw: io.BufferedReader) -> FileId:
@@ -177,8 +201,24 @@ def _identify(path: str, raw: io.BufferedReader) -> FileId:
     return FileId(path, status.st_size, status.st_mtime_ns, len(head), zlib.crc32(head))
 
 
+class _Decompressed(io.RawIOBase):
+    """Gives what is decompressed at once: a GzipFile that is asked for more loses it where the file is damaged."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        self._file = gzip.GzipFile(fileobj=raw, mode="rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self._file.read1(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
 def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw, mode="rb"), 256 * 1024)
+    return io.BufferedReader(_Decompressed(raw), 256 * 1024)
 
 
 def _pieces(stream: io.BufferedReader, format: str, name: str, number: int, offset: int) -> Iterator[readers.Piece]:
@@ -191,10 +231,16 @@ def _pieces(stream: io.BufferedReader, format: str, name: str, number: int, offs
 
 def _mark_last(documents: Iterator[Document]) -> Iterator[Document]:
     held: Document | None = None
-    for document in documents:
+    try:
+        for document in documents:
+            if held is not None:
+                yield held
+            held = document
+    except (OSError, EOFError, zlib.error, InputError):
+        # What could still be read counts, although the file is damaged behind it.
         if held is not None:
             yield held
-        held = document
+        raise
     if held is not None:
         yield replace(held, position=replace(held.position, done=True))
 

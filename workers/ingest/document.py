@@ -11,6 +11,7 @@ import orjson
 from schemas import headers
 from schemas.limits import MAX_AUTHORS, MAX_EXTRA_BYTES, MAX_RECORD_BYTES
 from schemas.messages import RawDocument
+from schemas.raw import ALIASES
 from workers.ingest.dates import from_milliseconds
 from workers.ingest.decoding import declared_encoding, decode_text
 from workers.ingest.html import looks_like_html
@@ -26,25 +27,6 @@ from workers.ingest.refusal import (
     Refusal,
 )
 from workers.stage import Record
-
-ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "url": ("link", "uri"),
-    "source": ("site", "site_name", "sitename", "source_domain", "domain", "publisher", "outlet"),
-    "title": ("headline", "name"),
-    "html": ("raw_html", "body_html", "content_html"),
-    "text": ("body", "content", "article_body", "articleBody", "maintext", "full_text", "article"),
-    "published_at": (
-        "published", "date_published", "datePublished", "publishedAt", "published_date", "publish_date", "date_publish",
-        "pubDate", "pub_date", "publication_date", "date",
-    ),
-    "fetched_at": ("fetched", "crawled_at", "scraped_at", "retrieved_at", "date_download", "download_date"),
-    "authors": ("author", "byline", "creator"),
-    "language": ("lang", "inLanguage"),
-}  # fmt: skip
-"""Other names of the fields, in order of trust: of schema.org, RSS, JSON Feed, NewsAPI, news-please, newspaper.
-
-A field's own name always wins; an alias beside it is an unknown field and stays in `extra`.
-"""
 
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain"

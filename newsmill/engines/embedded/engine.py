@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from newsmill.engines.embedded.batches import batches, live
+from newsmill.engines.embedded.batches import batches
 from newsmill.engines.embedded.chain import Batch, Chain
 from newsmill.engines.embedded.checkpoint import Checkpoint
 from newsmill.engines.embedded.errors import EngineError, StateError
@@ -27,7 +27,7 @@ from newsmill.engines.embedded.sink import Sink
 from newsmill.engines.embedded.state import State
 from newsmill.engines.embedded.summary import RunSummary
 from newsmill.engines.result import KILLED
-from newsmill.feed import Document, ListSource, Position, Source
+from newsmill.feed import Document, ListSource, Position, Source, live
 from newsmill.metrics import Metrics
 from schemas import headers as h
 from schemas import topics
@@ -224,9 +224,8 @@ class EmbeddedEngine:
 
     def _run(self) -> None:
         known = self._state.known if self._state is not None else {}
-        documents: Iterable[Document | None] = self._source.read(dict(known))
-        if self._source.live:
-            documents = live(documents, _LINGER_S)  # type: ignore[arg-type]
+        read = self._source.read(dict(known))
+        documents: Iterable[Document | None] = live(read, _LINGER_S) if self._source.live else read
         for batch in batches(documents, self._most, self._batch_bytes):
             if batch:
                 self._batch(batch)

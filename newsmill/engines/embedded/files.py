@@ -6,6 +6,7 @@ import io
 import os
 from pathlib import Path
 
+from newsmill import files
 from newsmill.engines.embedded.errors import StateError, storage_error
 
 
@@ -42,7 +43,7 @@ class AppendFile:
                 self._file.truncate(self.length)
                 self._changed = True
             if new:
-                sync_directory(path.parent)
+                files.sync_directory(path.parent)
         except OSError as error:
             self._file.close()
             raise storage_error(path, error) from error
@@ -75,27 +76,9 @@ class AppendFile:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Make `data` the content of `path` in one step: after a crash it is the old content or the new, never a part.
-
-    Raises EngineError when it can't be written; the old content is still there then.
-    """
-    temporary = path.with_name(path.name + ".tmp")
+    """Make `data` the content of `path` in one step, as `newsmill.files` does. Raises EngineError; the old content is
+    still there then."""
     try:
-        with io.FileIO(temporary, "wb") as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) or 0 :]
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_directory(path.parent)
+        files.replace_file(path, data)
     except OSError as error:
         raise storage_error(path, error) from error
-
-
-def sync_directory(path: Path) -> None:
-    """Return when names made or removed in the directory would survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from newsmill.engines.embedded import EmbeddedEngine, EngineError, ListSink, StreamSink, dead_letter_line, value_line
-from newsmill.engines.embedded.batches import batches, live
+from newsmill.engines.embedded.batches import batches
 from newsmill.engines.embedded.engine import TOO_LARGE
 from newsmill.engines.result import Output
-from newsmill.feed import Document, Position, Source
+from newsmill.feed import Document, Position, Source, live
 from schemas import headers as h
 from schemas import topics
 from tests.support.embedded import Run, documents

@@ -188,6 +188,17 @@ def test_damaged_gzip_is_told_with_the_file(tmp_path: Path) -> None:
         read(path)
 
 
+def test_what_lies_before_the_damage_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson.gz"
+    whole = gzip.compress(b"".join(os.urandom(40).hex().encode() + b"\n" for _ in range(100)))
+    path.write_bytes(whole[: len(whole) // 2])
+    found: list[Document] = []
+    with pytest.raises(InputError, match="cannot be read: Compressed file ended"):
+        found.extend(FileSource(expand([str(path)]), ingested_ms=0))
+    assert 10 < len(found) < 60
+    assert not any(document.position.done for document in found)
+
+
 # -- going on
 
 
@@ -240,6 +251,11 @@ def test_positions_that_were_not_written_by_dump_are_refused() -> None:
     for plain in (None, [], ["p", 1, 2, 3, 4, 5, 6, 1], ["p", 1, 2, 3, 4, "5", 6, True]):
         with pytest.raises(ValueError, match="not a position"):
             Position.load(plain)
+
+
+def test_a_name_that_is_no_text_is_gone_on_with(tmp_path: Path) -> None:
+    path = write(tmp_path / os.fsdecode(b"caf\xe9.ndjson"), b'{"a": 1}\n{"a": 2}\n')
+    assert go_on(path, read(path)[0].position) == [b'{"a": 2}']
 
 
 def test_a_list_is_a_source_that_can_be_gone_on_with(tmp_path: Path) -> None:

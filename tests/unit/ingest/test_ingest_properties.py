@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from schemas.codec import decode
 from schemas.messages import Article
+from schemas.raw import ALIASES
 from workers.ingest import IngestStage
 from workers.ingest.characters import clean_lines, folded
-from workers.ingest.document import ALIASES
 from workers.ingest.text import clean_text
 from workers.ingest.urls import canonical_url
 from workers.stage import Record, Reject

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from schemas.raw import ALIASES
 from workers import ingest
 from workers.ingest import IngestStage
-from workers.ingest.document import ALIASES
 from workers.ingest.language import FastTextIdentifier, identify, language_code
 from workers.stage import Record, Reject
 
