@@ -1,4 +1,4 @@
-"""One real Apache Kafka for all broker tests."""
+"""What tests of several kinds share: one real Apache Kafka, and the data to measure on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from newsmill.local import LocalKafka, LocalKafkaError
 from newsmill.local.jars import ensure_jars
 from newsmill.local.java import find_java
 from tests.support.kafka import Place, Running
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +33,8 @@ def kafka_ready() -> None:
 @pytest.fixture(scope="session")
 def kafka(kafka_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """A broker that all tests of the session share. Tests use topics and groups with names of their own."""
-    with LocalKafka(tmp_path_factory.mktemp("kafka")) as broker:
+    # A killed worker's partitions are given away soon, where a test asks for it.
+    with LocalKafka(tmp_path_factory.mktemp("kafka"), overrides={"group.min.session.timeout.ms": "500"}) as broker:
         yield broker
 
 
@@ -46,3 +49,12 @@ def place(kafka: LocalKafka, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
     yield make
     Running.bury_all()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with data that is measured on and not part of the repository."""
+    folder = Path(os.environ.get("NEWSMILL_SHARED", REPOSITORY.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}; NEWSMILL_SHARED names another folder")
+    return folder

@@ -1,0 +1,120 @@
+"""State over restarts: from the log, from a snapshot, from a bad one; redelivered and replayed records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from schemas import headers as h
+from schemas import topics
+from tests.contract.conftest import needs
+from tests.support.driver import EngineDriver, Item
+from tests.support.stages import CountingStage
+
+VALUES = [b"a", b"b", b"a", b"c", b"a", b"b"]
+COUNTS = [0, 0, 1, 0, 2, 1]
+
+
+class Watched(CountingStage):
+    """Notes how many log records it was restored from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folded = 0
+
+    def restore(self, partition, log):  # type: ignore[no-untyped-def]
+        log = list(log)
+        self.folded += len(log)
+        super().restore(partition, log)
+
+
+def records(values: list[bytes], prefix: str, headers: h.Headers = ()) -> list[Item]:
+    return [Item(f"{prefix}{number}".encode(), value, headers) for number, value in enumerate(values)]
+
+
+def output(value: str, count: int) -> bytes:
+    return json.dumps({"value": value, "count": count}).encode()
+
+
+def worked_off(driver: EngineDriver) -> None:
+    driver.feed(topics.ARTICLES, records(VALUES, "first"))
+    assert driver.live(CountingStage()).error is None
+
+
+def goes_on(driver: EngineDriver) -> Watched:
+    """The next life counts on from where the first one stopped; return its stage."""
+    stage = Watched()
+    driver.feed(topics.ARTICLES, records([b"a", b"b", b"z"], "second"))
+    assert driver.live(stage).error is None
+    assert [value for _, value in driver.pairs(topics.UNIQUE)] == [
+        *(output(value.decode(), count) for value, count in zip(VALUES, COUNTS, strict=True)),
+        output("a", 3),
+        output("b", 2),
+        output("z", 0),
+    ]
+    assert driver.pairs(topics.DEDUP_LOG) == driver.pairs(topics.UNIQUE)
+    return stage
+
+
+def test_state_comes_from_the_log_alone(driver: EngineDriver) -> None:
+    worked_off(driver)
+    for path in driver.snapshots():
+        path.unlink()
+    assert goes_on(driver).folded == len(VALUES)
+
+
+def _torn(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def _flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "folded"), [(None, 0), (_torn, len(VALUES)), (_flipped, len(VALUES))], ids=["whole", "torn", "flipped"]
+)
+def test_a_snapshot_shortens_the_restore_and_a_bad_one_changes_nothing(driver: EngineDriver, damage, folded) -> None:  # type: ignore[no-untyped-def]
+    needs(driver.name, "snapshot")
+    worked_off(driver)
+    (path,) = driver.snapshots()
+    if damage is not None:
+        damage(path)
+    assert goes_on(driver).folded == folded
+
+
+def test_a_redelivered_input_repeats_its_logged_decision_byte_for_byte(driver: EngineDriver) -> None:
+    worked_off(driver)
+    first, log = driver.pairs(topics.UNIQUE), driver.pairs(topics.DEDUP_LOG)
+    driver.rewind(CountingStage())
+    assert driver.done(CountingStage()) == 0
+    driver.feed(topics.ARTICLES, [Item(b"new", b"a")])
+    life = driver.live(CountingStage(), batch_records=4)
+    assert life.error is None
+    assert life.counted() == {"unique": len(VALUES) + 1}, "the whole input came again"
+    assert driver.pairs(topics.UNIQUE) == [*first, *first, (b"new", output("a", 3))]
+    assert driver.pairs(topics.DEDUP_LOG) == [*log, (b"new", output("a", 3))], "and logged nothing but the new one"
+
+
+def test_a_replayed_record_reads_the_state_and_does_not_change_it(driver: EngineDriver) -> None:
+    worked_off(driver)
+    log = driver.pairs(topics.DEDUP_LOG)
+    driver.feed(topics.ARTICLES, records([b"a", b"new", b"a"], "replay", ((h.REPLAY, b"r1"), (h.RUN, b"r1"))))
+    life = driver.live(CountingStage())
+    assert life.error is None
+    assert driver.pairs(topics.UNIQUE)[len(VALUES) :] == [
+        (b"replay0", output("a", 3)),
+        (b"replay1", output("new", 0)),
+        (b"replay2", output("a", 3)),
+    ]
+    assert driver.pairs(topics.DEDUP_LOG) == log
+    assert life.counted() == {}
+    assert life.counted(replayed=True) == {"unique": 3}
+    driver.feed(topics.ARTICLES, [Item(b"live", b"new")])
+    assert driver.live(CountingStage()).error is None
+    assert driver.pairs(topics.UNIQUE)[-1] == (b"live", output("new", 0))
