@@ -70,15 +70,7 @@ def _torn(path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
 
 
-def _flipped(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-3] ^= 1
-    path.write_bytes(data)
-
-
-@pytest.mark.parametrize(
-    ("damage", "folded"), [(None, 0), (_torn, len(VALUES)), (_flipped, len(VALUES))], ids=["whole", "torn", "flipped"]
-)
+@pytest.mark.parametrize(("damage", "folded"), [(None, 0), (_torn, len(VALUES))], ids=["whole", "torn"])
 def test_a_snapshot_shortens_the_restore_and_a_bad_one_changes_nothing(driver: EngineDriver, damage, folded) -> None:  # type: ignore[no-untyped-def]
     needs(driver.name, "snapshot")
     worked_off(driver)
@@ -104,17 +96,18 @@ def test_a_redelivered_input_repeats_its_logged_decision_byte_for_byte(driver: E
 def test_a_replayed_record_reads_the_state_and_does_not_change_it(driver: EngineDriver) -> None:
     worked_off(driver)
     log = driver.pairs(topics.DEDUP_LOG)
-    driver.feed(topics.ARTICLES, records([b"a", b"new", b"a"], "replay", ((h.REPLAY, b"r1"), (h.RUN, b"r1"))))
-    life = driver.live(CountingStage())
+    replay = ((h.REPLAY, b"r1"), (h.RUN, b"r1"))
+    driver.feed(topics.ARTICLES, records([b"a", b"new", b"a"], "replay", replay))
+    driver.feed(topics.ARTICLES, records([b"new", b"a"], "live"))
+    life = driver.live(CountingStage(), batch_records=2)
     assert life.error is None
+    live = [(b"live0", output("new", 0)), (b"live1", output("a", 3))]
     assert driver.pairs(topics.UNIQUE)[len(VALUES) :] == [
         (b"replay0", output("a", 3)),
         (b"replay1", output("new", 0)),
         (b"replay2", output("a", 3)),
+        *live,
     ]
-    assert driver.pairs(topics.DEDUP_LOG) == log
-    assert life.counted() == {}
+    assert driver.pairs(topics.DEDUP_LOG) == [*log, *live]
+    assert life.counted() == {"unique": 2}
     assert life.counted(replayed=True) == {"unique": 3}
-    driver.feed(topics.ARTICLES, [Item(b"live", b"new")])
-    assert driver.live(CountingStage()).error is None
-    assert driver.pairs(topics.UNIQUE)[-1] == (b"live", output("new", 0))
