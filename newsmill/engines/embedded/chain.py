@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from newsmill.engines.embedded.pool import Spread, StagePool
-from newsmill.engines.runner import BatchResult, Output, Runner
+from newsmill.engines.runner import BatchResult, Output, Runner, ingested_at_ms
 from newsmill.metrics import Metrics
 from schemas import headers as h
 from schemas import topics
@@ -115,7 +115,7 @@ class Chain:
             if output.topic == log_topic:
                 batch.logs.setdefault(output.topic, []).append(output)
             elif output.topic in self._read:
-                arrived = int(h.get(output.headers, h.INGESTED_AT) or b"0")
+                arrived = ingested_at_ms(output.headers) or 0
                 waiting.setdefault(output.topic, []).append(
                     Record(output.topic, 0, offset, output.key, output.value, output.headers, arrived)
                 )
