@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ MEMORY_BYTES: Final = 512 * 1024**2
 
 
 @pytest.fixture(scope="module")
-def lines() -> Iterator[list[dict[str, Any]]]:
+def lines() -> list[dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.bad_input_run", str(MEMORY_BYTES)],
         cwd=REPOSITORY,
@@ -31,7 +30,7 @@ def lines() -> Iterator[list[dict[str, Any]]]:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-5000:]
-    yield [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_nothing_is_lost_nothing_is_doubled_and_memory_is_bounded(lines: list[dict[str, Any]]) -> None:
