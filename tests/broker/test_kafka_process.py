@@ -112,8 +112,8 @@ def test_a_crash_in_native_code_is_narrowed_down_to_its_record(place: MakePlace,
         assert starts < 8
     running.popen.send_signal(signal.SIGTERM)
     assert running.popen.wait(PATIENCE) == 0
-    # The first comes upon it in the middle of its work. Three die on its batch, one on the record alone, and one lets it
-    # go; more only if what a poll returns is cut differently.
+    # The first comes upon it in the middle of its work. Three die on its batch, one on the record alone, and one lets
+    # it go; more only if what a poll returns is cut differently.
     assert starts >= 6
     each_once(p.read(topics.ARTICLES), [value.upper() for value in values])
     (dead,) = p.read(topics.DEAD_LETTERS)
@@ -122,9 +122,7 @@ def test_a_crash_in_native_code_is_narrowed_down_to_its_record(place: MakePlace,
     assert h.get(dead.headers, h.DEAD_OFFSET) == b"25"
 
 
-def test_sigterm_finishes_the_batch_and_the_next_worker_goes_on(
-    place: MakePlace, start: Callable[..., Process]
-) -> None:
+def test_sigterm_finishes_the_batch_and_the_next_one_goes_on(place: MakePlace, start: Callable[..., Process]) -> None:
     p = place()
     values = [b"v%d" % number for number in range(200)]
     p.feed(topics.RAW, values)

@@ -247,16 +247,6 @@ def test_a_stopped_run_goes_on(tmp_path: Path, undisturbed: dict[str, bytes]) ->
     assert run.files() == undisturbed
 
 
-def test_the_dead_letter_limit_holds_over_restarts(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    values = [b"raise %d" % i for i in range(20)]
-    for _ in range(3):
-        with pytest.raises(DeadLetterLimitExceeded):
-            run(values, dead_letter_limit=5)
-        assert len(run.dead.read_bytes().splitlines()) == 3
-    assert run([*values, b"a"], dead_letter_limit=100).documents == 21
-
-
 # -- records that kill the process
 
 PROGRAM = """
