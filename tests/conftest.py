@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kafka.cluster import ClusterMetadata
 
 from newsmill.local import LocalKafka, LocalKafkaError
 from newsmill.local.jars import ensure_jars
@@ -33,6 +34,9 @@ def kafka_ready() -> None:
 @pytest.fixture(scope="session")
 def kafka(kafka_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """A broker that all tests of the session share. Tests use topics and groups with names of their own."""
+    # kafka-python has no setting that reaches this: each new client waits so long before it asks for metadata a second
+    # time, and tests make hundreds of clients.
+    ClusterMetadata.DEFAULT_CONFIG["retry_backoff_ms"] = 5
     # A killed worker's partitions are given away soon, where a test asks for it.
     with LocalKafka(tmp_path_factory.mktemp("kafka"), overrides={"group.min.session.timeout.ms": "500"}) as broker:
         yield broker

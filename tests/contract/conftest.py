@@ -22,8 +22,7 @@ ENGINES: Final = [
 ]
 
 BY_DESIGN: Final = {
-    ("embedded", "null value"): "a document is read from a file or a stream, so it has bytes, if only none",
-    ("embedded", "null key"): "the key is made from the document, and there always is one",
+    ("embedded", "missing key or value"): "a document has bytes, if only none, and a key is made from them",
     ("embedded", "snapshot"): "it folds its local log at each start; only a log that is elsewhere needs shortening",
     ("embedded", "two partitions"): "each of its topics has one partition: one process does everything",
 }

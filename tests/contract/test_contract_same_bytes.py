@@ -131,22 +131,28 @@ main()
 """
 
 
-def run(paths: Sequence[Path], out: Path, *options: str, clock: str = "", **environment: str) -> dict[str, bytes]:
-    """Run `newsmill run` as a process of its own; return what it wrote, by name of the file."""
-    out.mkdir()
-    own = {name: value for name, value in os.environ.items() if not name.startswith("NEWSMILL_")}
-    subprocess.run(
-        [
-            *(sys.executable, "-c", PROGRAM, clock, "run", *map(str, paths), *options),
-            *("--out", str(out / "articles"), "--duplicates", str(out / "duplicates")),
-            *("--dead-letters", str(out / "dead-letters"), "--state", str(out / "state")),
-            *("--ingested-at", "2026-11-24T06:00:00Z", "--quiet"),
-        ],
-        env=own | {"PYTHONPATH": str(REPOSITORY)} | environment,
-        check=True,
-        timeout=120,
-    )
-    return {path.name: path.read_bytes() for path in (*out.iterdir(), *(out / "state").glob("*.log")) if path.is_file()}
+class Run:
+    """`newsmill run` as a process of its own, started when it is made."""
+
+    def __init__(self, paths: Sequence[Path], out: Path, *options: str, clock: str = "", **environment: str) -> None:
+        out.mkdir()
+        self._out = out
+        own = {name: value for name, value in os.environ.items() if not name.startswith("NEWSMILL_")}
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", PROGRAM, clock, "run", *map(str, paths), *options),
+                *("--out", str(out / "articles"), "--duplicates", str(out / "duplicates")),
+                *("--dead-letters", str(out / "dead-letters"), "--state", str(out / "state")),
+                *("--ingested-at", "2026-11-24T06:00:00Z", "--quiet"),
+            ],
+            env=own | {"PYTHONPATH": str(REPOSITORY)} | environment,
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """Wait for its end; return what it wrote, by name of the file."""
+        assert self._process.wait(120) == 0
+        written = [*self._out.iterdir(), *(self._out / "state").glob("*.log")]
+        return {path.name: path.read_bytes() for path in written if path.is_file()}
 
 
 def test_the_bytes_depend_on_no_hash_seed_no_clock_no_threads_and_no_processes(
@@ -158,11 +164,12 @@ def test_the_bytes_depend_on_no_hash_seed_no_clock_no_threads_and_no_processes(
         with gzip.open(paths[1], "rb") as lines:
             (tmp_path / "measured.ndjson").write_bytes(b"".join(itertools.islice(lines, 100)))
         paths = [paths[0], tmp_path / "measured.ndjson"]
-    one = run(paths, tmp_path / "one", PYTHONHASHSEED="0", OMP_NUM_THREADS="1", clock="1999-12-31 23:59:59")
-    two = run(
-        paths, tmp_path / "two", "--batch", "17", PYTHONHASHSEED="1", OMP_NUM_THREADS="2", clock="2041-06-01 12:00:00"
-    )
-    three = run(paths, tmp_path / "three", "--jobs", "2", PYTHONHASHSEED="4242", TZ="Pacific/Kiritimati", LC_ALL="C")
+    runs = [
+        Run(paths, tmp_path / "1", PYTHONHASHSEED="0", OMP_NUM_THREADS="1", clock="1999-12-31 23:59:59"),
+        Run(paths, tmp_path / "2", "--batch", "17", PYTHONHASHSEED="1", OMP_NUM_THREADS="2", clock="2041-06-01 12:00"),
+        Run(paths, tmp_path / "3", "--jobs", "2", PYTHONHASHSEED="4242", TZ="Pacific/Kiritimati", LC_ALL="C"),
+    ]
+    one, two, three = (run.files() for run in runs)
     assert set(one) == {"articles", "duplicates", "dead-letters", f"{topics.DEDUP_LOG}.log"}
     assert all(one.values())
     for name in one:
