@@ -21,7 +21,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 class Outcome:
     def __init__(self, directory: Path, *options: str) -> None:
-        self.result = CliRunner().invoke(
+        self.result = CliRunner(env={"NEWSMILL_SHARED": None}).invoke(
             group,
             [
                 "run",
