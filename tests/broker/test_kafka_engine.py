@@ -18,7 +18,8 @@ from newsmill.engines.kafka.engine import KafkaEngine
 from newsmill.engines.kafka.transaction import FencedError, TransactionError
 from schemas import headers as h
 from schemas import topics
-from tests.support.kafka import Killed, Place, Running, die_at, each_once
+from tests.support.driver import Killed
+from tests.support.kafka import Place, Running, die_at, each_once
 from tests.support.stages import CountingStage, EchoStage
 
 pytestmark = pytest.mark.broker

@@ -17,7 +17,8 @@ from newsmill.engines.limit import DeadLetterLimitExceeded
 from newsmill.engines.runner import KILLED
 from newsmill.feed import FileSource, expand
 from schemas import topics
-from tests.support.embedded import STEPS, Killed, Killer, Run
+from tests.support.driver import Killed
+from tests.support.embedded import STEPS, Killer, Run
 from tests.support.stages import CountingStage, EchoStage
 from workers.stage import StateVersionError
 
