@@ -187,10 +187,10 @@ def bare_aiokafka(task: Task, meter: Meter) -> None:
             futures = []
             for records in polled.values():
                 meter.saw(len(records))
-                for record in records:
-                    futures.append(
-                        await producer.send(task.sink, record.value, key=record.key, headers=list(record.headers))
-                    )
+                futures += [
+                    await producer.send(task.sink, record.value, key=record.key, headers=list(record.headers))
+                    for record in records
+                ]
             await producer.flush()
             for future in futures:
                 await future
@@ -214,8 +214,10 @@ def bare_kafka_python(task: Task, meter: Meter) -> None:
         futures = []
         for records in polled.values():
             meter.saw(len(records))
-            for record in records:
-                futures.append(producer.send(task.sink, record.value, key=record.key, headers=list(record.headers)))
+            futures += [
+                producer.send(task.sink, record.value, key=record.key, headers=list(record.headers))
+                for record in records
+            ]
         producer.flush()
         for future in futures:
             future.get(0)

@@ -29,6 +29,7 @@ from newsmill import clients, topics
 from newsmill.local import LocalKafka
 from newsmill.settings import Settings
 from schemas import headers as h
+from schemas.keys import digest
 from schemas.messages import RawDocument
 from schemas.topics import DEAD_LETTERS, Topic
 
@@ -56,7 +57,7 @@ def fill(settings: Settings, file: Path, count: int, size: int) -> None:
                 (h.INGESTED_AT, b"1767225600000"),
                 (h.RUN, h.LIVE_RUN),
             ]
-            producer.send(SOURCE, key=b"outlet%d" % (number % 80), value=value, headers=headers)
+            producer.send(SOURCE, key=digest(str(number)).encode(), value=value, headers=headers)
             if number % 5_000 == 0:
                 producer.flush()
     producer.flush()
