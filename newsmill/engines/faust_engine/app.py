@@ -10,6 +10,7 @@ from aiokafka.helpers import create_ssl_context
 from faust.app.base import BootStrategy
 
 from newsmill import clients
+from newsmill.engines.faust_engine.compression import use_fast_lz4
 from newsmill.engines.faust_engine.transport import Transport
 from newsmill.settings import Settings
 
@@ -75,6 +76,7 @@ class App(faust.App):  # type: ignore[misc]
 
 def make_app(settings: Settings, stage_name: str) -> App:
     """Return the app for the workers of a stage: no agents yet, nothing connected."""
+    use_fast_lz4()
     return App(
         clients.group(settings, stage_name),
         broker=";".join(f"kafka://{server}" for server in clients.connection(settings)["bootstrap_servers"]),
