@@ -263,7 +263,8 @@ class Runner:
                     )
                 )
             result.counts[outcome.kind, "", replayed] += 1
-            result.notes.update(outcome.notes)
+            if outcome.notes:
+                result.notes.update(outcome.notes)
         else:
             result.outputs.append(self._dead(record, outcome, passed_on))
             result.counts["dead_letter", outcome.reason, replayed] += 1

@@ -20,7 +20,7 @@ def use_fast_lz4() -> None:
     """Make every aiokafka producer of this process compress lz4 as kafka-python does: default level, independent
     blocks (Kafka takes no others, KIP-57)."""
     # The class is compiled, and finds the function by its name in the module that it was compiled in.
-    module = sys.modules[DefaultRecordBatchBuilder.__module__]
+    module: Any = sys.modules[DefaultRecordBatchBuilder.__module__]
     if hasattr(module, "lz4_encode"):
         module.lz4_encode = _encode
     else:
