@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 from kafka.partitioner import DefaultPartitioner
@@ -25,10 +27,19 @@ class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]  # kafka-python 
         if serialized_key is None or not partitions:
             chosen: int = super().partition(topic, key, serialized_key, value, serialized_value, cluster)
             return chosen
-        if len(partitions) == 1:
-            return int(next(iter(partitions)))
-        index = (murmur2(serialized_key) & 0x7FFFFFFF) % len(partitions)
-        return int(sorted(partitions)[index])
+        return partition_of(serialized_key, sorted(partitions), ())
+
+
+def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
+    """Return which of `partitions`, in ascending order, `key` belongs to; without a key, an available one.
+
+    This is the form in which aiokafka asks.
+    """
+    if len(partitions) == 1:
+        return partitions[0]
+    if key is None:
+        return random.choice(available or partitions)  # noqa: S311  (spreads load, hides nothing)
+    return partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]
 
 
 def murmur2(data: bytes) -> int:

@@ -6,10 +6,11 @@ import random
 from typing import Any
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner as TheirDefault
 from kafka.partitioner import DefaultPartitioner
 from kafka.partitioner.default import murmur2 as theirs
 
-from newsmill.partitioner import KeyPartitioner, murmur2
+from newsmill.partitioner import KeyPartitioner, murmur2, partition_of
 
 
 class Topics:
@@ -42,6 +43,16 @@ def test_partitions_are_those_of_the_default(partitions: tuple[int, ...]) -> Non
     for number in range(300):
         key = b"key-%d" % number
         assert ours.partition("t", key, key, b"", b"", cluster) == default.partition("t", key, key, b"", b"", cluster)
+
+
+@pytest.mark.parametrize("count", [1, 4, 17])
+def test_aiokafka_is_told_the_same(count: int) -> None:
+    partitions, default = list(range(count)), TheirDefault()
+    for number in range(100):
+        key = b"key-%d" % number
+        assert partition_of(key, partitions, []) == default(key, partitions, [])
+    assert partition_of(None, partitions, [count - 1]) == count - 1
+    assert partition_of(None, partitions, []) in partitions
 
 
 def test_a_record_without_a_key_goes_to_some_partition() -> None:
