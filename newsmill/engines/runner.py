@@ -203,7 +203,8 @@ class Runner:
                     )
                 )
             name, reason = outcome.kind, ""
-            result.notes.update(outcome.notes)
+            if outcome.notes:
+                result.notes.update(outcome.notes)
         else:
             result.outputs.append(self._dead(record, outcome, passed_on))
             name, reason = "dead_letter", outcome.reason
