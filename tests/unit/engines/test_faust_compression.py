@@ -20,7 +20,7 @@ VALUES = [b"The harbour council met on Tuesday and put off its vote, note %d. " 
 def batch() -> bytes:
     builder = BatchBuilder(1_000_000, LZ4, is_transactional=False)
     for value in VALUES:
-        builder.append(timestamp=None, key=b"k", value=value, headers=[("run", b"live")])
+        builder.append(timestamp=1_700_000_000_000, key=b"k", value=value, headers=[("run", b"live")])
     return bytes(builder._build())
 
 
