@@ -49,6 +49,8 @@ def _made(found: list[Document], count: int) -> Iterator[Document]:
             models.append(plain)
             sentences = plain["text"].replace("\n", " ").split(". ")
             pools.setdefault(str(plain.get("source")), []).extend(s.split() for s in sentences if len(s) > 20)
+    if not models:
+        raise SystemExit("no document has a text of which more could be made")
     draw = random.Random(1)
     for number in range(count):
         plain = models[number % len(models)]
