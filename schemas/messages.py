@@ -73,7 +73,12 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """Why an article was not simply unique: the article it was matched with, and the evidence."""
+    """Why an article was not simply unique: the article it was matched with, and the evidence.
+
+    `contained` is the share of this article's text that is in the matched one, `covers` the share of the matched one
+    that is in this article: a trimmed copy is contained and covers little, a round-up the other way round.
+    `containment` is the larger of the two. `version` names the stage's version whose `rule` it was.
+    """
 
     article_id: ArticleId
     similarity: Unit
@@ -81,22 +86,51 @@ class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):
     first_seen: Instant
     rule: str
     url: str | None = None
+    contained: Unit | None = None
+    covers: Unit | None = None
+    version: str | None = None
+
+
+class Changes(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What a revision changed, estimated from what is kept of the text before it.
+
+    `headline`: whether the headline is another. `added`: share of this text that is new; `removed`: share of the text
+    before that is gone. `words`: difference in length, in words. `numbers`: words that now have another number beside
+    them. `parts`: where the new words stand: the first quarter, the last, or between.
+    """
+
+    headline: bool
+    added: Unit
+    removed: Unit
+    words: int
+    numbers: Annotated[int, Meta(ge=0)] = 0
+    parts: tuple[Literal["opening", "middle", "end"], ...] = ()
 
 
 class UniqueArticle(Article, kw_only=True, frozen=True, omit_defaults=True):
     """An article that goes on (news.unique): new, or a revision of one that is known.
 
-    `revision` counts from 1. `cluster_id` is the id of the first article of the story's cluster.
+    `revision` counts from 1. `cluster_id` is the id of the first article of the story's cluster, `joins` are ids of
+    clusters that this article was found to belong to as well: from now on they are one with `cluster_id`. `origins`
+    are the news agencies that the text credits. `independent_sources` is how many sources the cluster has, as far as
+    it is known now: copies of one wire story count once. `changes` says what a revision changed.
     """
 
     verdict: Literal["unique", "revision", "near_copy", "not_checked"]
     revision: Annotated[int, Meta(ge=1)]
     cluster_id: ArticleId
     match: Match | None = None
+    origins: tuple[str, ...] = ()
+    independent_sources: Annotated[int, Meta(ge=1)] = 1
+    joins: tuple[ArticleId, ...] = ()
+    changes: Changes | None = None
 
 
 class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """A small record of an article that does not go on (news.duplicates): which copy of what, why, how similar."""
+    """A small record of an article that does not go on (news.duplicates): which copy of what, why, how similar.
+
+    `origins`, `independent_sources` and `joins` are as in `UniqueArticle`.
+    """
 
     id: ArticleId
     source: str
@@ -111,13 +145,17 @@ class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
     url: str | None = None
     published: Published | None = None
     fetched_at: Instant | None = None
+    origins: tuple[str, ...] = ()
+    independent_sources: Annotated[int, Meta(ge=1)] = 1
+    joins: tuple[ArticleId, ...] = ()
 
 
 class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One decision of dedup and what it learnt from the article (news.dedup-log).
 
     The state of dedup is the fold of these. `fingerprint` is base64 of the format named by `fingerprint_version`.
-    The offset of the input is in the record's header `input-offset`.
+    The offset of the input is in the record's header `input-offset`. `writer` is a number (0 to 63) that stands for
+    the outlet, when it wrote most of the article itself though it is a copy.
     """
 
     id: ArticleId
@@ -130,6 +168,11 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     fingerprint_version: str
     match: Match | None = None
     url: str | None = None
+    origins: tuple[str, ...] = ()
+    independent_sources: Annotated[int, Meta(ge=1)] = 1
+    joins: tuple[ArticleId, ...] = ()
+    changes: Changes | None = None
+    writer: Annotated[int, Meta(ge=0, le=63)] | None = None
 
 
 class Mention(Struct, kw_only=True, frozen=True):

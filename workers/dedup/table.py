@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.dedup.fingerprint import FACT_END, FACTS, PAIR_END, PAIRS, Fingerprint
+from workers.dedup.fingerprint import END, NO_KEYS, Fingerprint
+from workers.dedup.sizes import NAMES, NUMBERS, PAIRS
 
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("id", "<u8", 2),
@@ -16,15 +17,25 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("seq", "<i8", 1),
     ("first_us", "<i8", 1),
     ("last_us", "<i8", 1),
+    ("agencies", "<u8", 1),
+    ("writers", "<u8", 1),
     ("revision", "<u4", 1),
-    ("pairs", "<u4", PAIRS),
-    ("facts", "<u2", FACTS),
-    ("sizes", "u1", 2),
-    ("whole", "?", 2),
+    ("length", "<u4", 1),
+    ("pairs", "<u2", PAIRS),
+    ("places", "u1", PAIRS),
+    ("names", "<u2", NAMES),
+    ("contexts", "<u2", NUMBERS),
+    ("values", "u1", NUMBERS),
+    ("headline", "<u2", 1),
+    ("sizes", "u1", 3),
+    ("whole", "?", 3),
 )
 """Name, type and width of each column. `hash` is the content hash; `seq` counts the rows ever made; `first_us` and
-`last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `sizes` counts the
-pairs and facts, and `whole` says for pairs and facts whether the sketch holds the whole set."""
+`last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `agencies` and
+`writers` say whom the cluster's text comes from (see `workers.dedup.lineage`); `sizes` counts the pairs, names and
+numbers, and `whole` says for each whether the sketch holds the whole set."""
+
+_SKETCH: Final = ("pairs", "places", "names", "contexts", "values", "sizes", "whole", "headline", "length")
 
 
 def words(digest: str) -> tuple[int, int]:
@@ -57,8 +68,15 @@ class Table:
     first_us: NDArray[np.int64]
     last_us: NDArray[np.int64]
     revision: NDArray[np.uint32]
-    pairs: NDArray[np.uint32]
-    facts: NDArray[np.uint16]
+    agencies: NDArray[np.uint64]
+    writers: NDArray[np.uint64]
+    length: NDArray[np.uint32]
+    pairs: NDArray[np.uint16]
+    places: NDArray[np.uint8]
+    names: NDArray[np.uint16]
+    contexts: NDArray[np.uint16]
+    values: NDArray[np.uint8]
+    headline: NDArray[np.uint16]
     sizes: NDArray[np.uint8]
     whole: NDArray[np.bool_]
 
@@ -82,16 +100,37 @@ class Table:
 
     def set_fingerprint(self, row: int, made: Fingerprint) -> None:
         """Write `made`, but for its keys, into `row`, padded with values that no hash has."""
-        for line, part, end in (
-            (self.pairs[row], made.pairs, PAIR_END),
-            (self.facts[row], made.facts, FACT_END),
+        for line, part in (
+            (self.pairs[row], made.pairs),
+            (self.names[row], made.names),
+            (self.contexts[row], made.contexts),
         ):
             line[: len(part)] = part
-            line[len(part) :] = end
-        self.sizes[row] = len(made.pairs), len(made.facts)
-        self.whole[row] = made.pairs_whole, made.facts_whole
+            line[len(part) :] = END
+        self.places[row, : len(made.places)] = made.places
+        self.values[row, : len(made.values)] = made.values
+        self.sizes[row] = len(made.pairs), len(made.names), len(made.contexts)
+        self.whole[row] = made.whole
+        self.headline[row], self.length[row] = made.headline, made.length
 
     def copy_fingerprint(self, source: int, row: int) -> None:
         """Give `row` the fingerprint of the row `source`."""
-        for column in (self.pairs, self.facts, self.sizes, self.whole):
+        for name in _SKETCH:
+            column = getattr(self, name)
             column[row] = column[source]
+
+    def fingerprint(self, row: int) -> Fingerprint:
+        """Return the fingerprint in `row`, without keys."""
+        pairs, names, numbers = self.sizes[row].tolist()
+        first, second, third = self.whole[row].tolist()
+        return Fingerprint(
+            pairs=self.pairs[row, :pairs],
+            places=self.places[row, :pairs],
+            keys=NO_KEYS,
+            names=self.names[row, :names],
+            contexts=self.contexts[row, :numbers],
+            values=self.values[row, :numbers],
+            whole=(first, second, third),
+            headline=int(self.headline[row]),
+            length=int(self.length[row]),
+        )
