@@ -96,7 +96,9 @@ class Changes(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     `headline`: whether the headline is another. `added`: share of this text that is new; `removed`: share of the text
     before that is gone. `words`: difference in length, in words. `numbers`: words that now have another number beside
-    them. `parts`: where the new words stand: the first quarter, the last, or between.
+    them. `paragraphs_added`, `paragraphs_removed`: paragraphs that are in one of the two texts alone, of the first 24
+    (a paragraph with a change counts as both). `parts`: where those of this text stand: in the first quarter, the last,
+    or between.
     """
 
     headline: bool
@@ -104,6 +106,8 @@ class Changes(Struct, kw_only=True, frozen=True, omit_defaults=True):
     removed: Unit
     words: int
     numbers: Annotated[int, Meta(ge=0)] = 0
+    paragraphs_added: Annotated[int, Meta(ge=0)] = 0
+    paragraphs_removed: Annotated[int, Meta(ge=0)] = 0
     parts: tuple[Literal["opening", "middle", "end"], ...] = ()
 
 

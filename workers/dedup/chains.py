@@ -56,6 +56,11 @@ class Chains:
         self._keys[row, : len(keys)] = keys
         self._keys[row, len(keys) :] = 0
 
+    def keep_one(self, row: int, key: int) -> None:
+        """Keep `key` alone in `row`, unlinked."""
+        self._keys[row] = 0
+        self._keys[row, 0] = key
+
     def link(self, postings: I64) -> None:
         """Link the postings `row * width + place`, none of which is linked, in this order, under the keys kept."""
         self._linked += len(postings)

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.dedup.letters import U64, Bools, Ints, mix, words
-from workers.dedup.sizes import KEYS, NAMES, NUMBERS, PAIRS, PROBES
+from workers.dedup.sizes import KEYS, NAMES, NUMBERS, PAIRS, PARAGRAPHS, PROBES
 
 FINGERPRINT_VERSION: Final = "kmv2"
 
@@ -45,7 +45,7 @@ U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
 H = TypeVar("H", np.uint16, np.uint32, np.uint64)
 
-_HEADER: Final = struct.Struct("<BBBBBHI")
+_HEADER: Final = struct.Struct("<BBBBBBHI")
 _GROUP: Final = 64
 """Texts that are worked on together: enough to spread the cost of a numpy call, few enough to stay in the cache."""
 _GROUP_CHARS: Final = 40000
@@ -59,8 +59,9 @@ class Fingerprint:
 
     `pairs`: up to `PAIRS` uint16, with `places` (uint8: 256ths of the text). `keys`: up to `KEYS` uint32. `names`: up
     to `NAMES` uint16. `contexts`: up to `NUMBERS` uint16, each a hash of a word beside a number, with `values` (uint8:
-    a hash of the number). `whole`: whether nothing was left out of pairs, names, numbers. `headline`: a hash of the
-    headline; `length`: words of headline and body.
+    a hash of the number). `paragraphs`: a hash (uint16) of each of the first `PARAGRAPHS` paragraphs, in order.
+    `whole`: whether nothing was left out of pairs, names, numbers. `headline`: a hash of the headline; `length`: words
+    of headline and body.
     """
 
     pairs: U16
@@ -69,6 +70,7 @@ class Fingerprint:
     names: U16
     contexts: U16
     values: U8
+    paragraphs: U16
     whole: tuple[bool, bool, bool]
     headline: int
     length: int
@@ -86,7 +88,7 @@ class Fingerprint:
     def encode(self) -> str:
         """Return the fingerprint as base64, for the log (little-endian, whatever the machine)."""
         flags = self.whole[0] | self.whole[1] << 1 | self.whole[2] << 2
-        counts = len(self.pairs), len(self.keys), len(self.names), len(self.contexts)
+        counts = len(self.pairs), len(self.keys), len(self.names), len(self.contexts), len(self.paragraphs)
         parts = [
             _HEADER.pack(*counts, flags, self.headline, self.length),
             self.pairs.astype("<u2", copy=False).tobytes(),
@@ -95,6 +97,7 @@ class Fingerprint:
             self.names.astype("<u2", copy=False).tobytes(),
             self.contexts.astype("<u2", copy=False).tobytes(),
             self.values.tobytes(),
+            self.paragraphs.astype("<u2", copy=False).tobytes(),
         ]
         return base64.b64encode(b"".join(parts)).decode("ascii")
 
@@ -103,14 +106,15 @@ class Fingerprint:
         """Return the fingerprint that `encode` wrote. Raises ValueError when `text` is not one."""
         try:
             data = base64.b64decode(text, validate=True)
-            pairs, keys, names, numbers, flags, headline, length = _HEADER.unpack_from(data)
+            pairs, keys, names, numbers, paragraphs, flags, headline, length = _HEADER.unpack_from(data)
         except (binascii.Error, struct.error) as error:
             raise ValueError(f"not a fingerprint: {error}") from error
         whole = bool(flags & 1), bool(flags & 2), bool(flags & 4)
-        oversized = pairs > PAIRS or keys > KEYS or names > NAMES or numbers > NUMBERS
+        oversized = pairs > PAIRS or keys > KEYS or names > NAMES or numbers > NUMBERS or paragraphs > PARAGRAPHS
         full = pairs == PAIRS, names == NAMES, numbers == NUMBERS
         cut_short = any(not is_whole and not is_full for is_whole, is_full in zip(whole, full, strict=True))
-        if len(data) != _HEADER.size + 3 * pairs + 4 * keys + 2 * names + 3 * numbers or oversized or cut_short:
+        size = _HEADER.size + 3 * pairs + 4 * keys + 2 * names + 3 * numbers + 2 * paragraphs
+        if len(data) != size or oversized or cut_short:
             raise ValueError(f"not a fingerprint: {len(data)} bytes for {pairs}, {keys}, {names} and {numbers} hashes")
         at = _HEADER.size
 
@@ -127,6 +131,7 @@ class Fingerprint:
             names=take("<u2", names).astype(np.uint16, copy=False),
             contexts=take("<u2", numbers).astype(np.uint16, copy=False),
             values=take("u1", numbers).astype(np.uint8, copy=False),
+            paragraphs=take("<u2", paragraphs).astype(np.uint16, copy=False),
             whole=whole,
             headline=headline,
             length=length,
@@ -136,7 +141,7 @@ class Fingerprint:
 _NO_16: Final = np.empty(0, np.uint16)
 _NO_8: Final = np.empty(0, np.uint8)
 NO_KEYS: Final = np.empty(0, np.uint32)
-EMPTY: Final = Fingerprint(_NO_16, _NO_8, NO_KEYS, _NO_16, _NO_16, _NO_8, (True, True, True), 0, 0)
+EMPTY: Final = Fingerprint(_NO_16, _NO_8, NO_KEYS, _NO_16, _NO_16, _NO_8, _NO_16, (True, True, True), 0, 0)
 """Fingerprint of no text: it resembles nothing."""
 
 
@@ -193,7 +198,7 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
     contexts_16, values_8 = (numbers >> np.uint64(8)).astype(np.uint16), numbers.astype(np.uint8)
     lengths = np.bincount(found.text, minlength=len(texts)).tolist()
     out = []
-    for n, (headline, _) in enumerate(texts):
+    for n, (headline, body) in enumerate(texts):
         (p, p_end), (t, t_end), (m, m_end), (c, c_end) = ((cut[n], cut[n + 1]) for cut in cuts)
         p_cut, m_cut, c_cut = min(p_end, p + PAIRS), min(m_end, m + NAMES), min(c_end, c + NUMBERS)
         made = Fingerprint(
@@ -204,11 +209,18 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
             contexts=contexts_16[c:c_cut],
             values=values_8[c:c_cut],
             whole=(p_cut == p_end, m_cut == m_end, c_cut == c_end),
+            paragraphs=_paragraphs(body),
             headline=_headline(headline),
             length=lengths[n],
         )
         out.append(Sketched(made, probes_32[t : min(t_end, t + PROBES)]))
     return out
+
+
+def _paragraphs(body: str) -> U16:
+    """A hash of each of the first paragraphs, as they are written."""
+    parts = body.split("\n\n", PARAGRAPHS)[:PARAGRAPHS] if body else []
+    return np.array([zlib.crc32(part.encode("utf-8", "surrogatepass")) & 0xFFFF for part in parts], np.uint16)
 
 
 def _headline(headline: str) -> int:

@@ -18,7 +18,7 @@ class Index:
     def __init__(self, width: int) -> None:
         self.chains = Chains(width)
         self._fresh: dict[int, list[int]] = {}
-        self._staged: list[I64] = []
+        self._staged: list[int] = []
 
     @property
     def nbytes(self) -> int:
@@ -38,9 +38,15 @@ class Index:
         """Keep `keys` in `row`, and find it under those that are `wanted`."""
         self.chains.keep(row, keys)
         places = np.flatnonzero(wanted)
-        self._staged.append(places + row * self.chains.width)
+        self._staged.extend((places + row * self.chains.width).tolist())
         for key in keys[places].tolist():
             self._fresh.setdefault(key, []).append(row)
+
+    def add_one(self, row: int, key: int) -> None:
+        """Find `row` under `key` alone."""
+        self.chains.keep_one(row, key)
+        self._staged.append(row * self.chains.width)
+        self._fresh.setdefault(key, []).append(row)
 
     def rows(self, key: int, alive: Bools) -> list[int]:
         """Return the live rows under `key`, newest first."""
@@ -85,7 +91,7 @@ class Index:
     def commit(self, dead: I64, alive: Bools) -> None:
         """Link what was added, and unlink the rows `dead`, some of which may have been added just now."""
         if self._staged:
-            postings = np.concatenate(self._staged)
+            postings = np.array(self._staged, np.int64)
             self.chains.link(postings[alive[postings // self.chains.width]])
         if len(dead):
             self.chains.unlink(dead, alive)

@@ -113,12 +113,14 @@ def _bounds(kinds: U8) -> tuple[Ints, Ints]:
 
 
 def _hashes(codes: U32, starts: Ints, ends: Ints) -> U64:
-    """Polynomial hash of each word's lower-cased letters, modulo 2**64, from sums over the whole text."""
+    """Polynomial hash of each word's lower-cased letters, modulo 2**32, from sums over the whole text."""
     count = len(codes)
     powers, inverses = (_POWERS, _INVERSES) if count <= _TABLED else _powers(count)
-    sums = np.zeros(count + 1, np.uint64)
-    np.cumsum(_LOWER[codes] * powers[:count], out=sums[1:])
-    return mix((sums[ends] - sums[starts]) * inverses[starts])
+    terms = _LOWER[codes]
+    terms *= powers[:count]
+    sums = np.zeros(count + 1, np.uint32)
+    np.cumsum(terms, dtype=np.uint32, out=sums[1:])
+    return mix(((sums[ends] - sums[starts]) * inverses[starts]).astype(np.uint64))
 
 
 def _named(codes: U32, starts: Ints) -> Bools:
@@ -135,30 +137,31 @@ def _widen(hashes: U64, text: Ints, ideograph: Bools) -> U64:
     second, third = np.zeros_like(hashes), np.zeros_like(hashes)
     second[:-1] = np.where(text[:-1] == text[1:], hashes[1:], 0)
     third[:-2] = np.where(text[:-2] == text[2:], hashes[2:], 0)
-    wide = mix(hashes + second * _POWERS[5] + third * _POWERS[9])
+    wide = mix(hashes + second * _FACTORS[0] + third * _FACTORS[1])
     return np.where(ideograph, wide, hashes)
 
 
-_BASE: Final = 0x9E3779B97F4A7C15
+_BASE: Final = 0x9E3779B1
+_FACTORS: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _TABLED: Final = 1 << 16
 
 
-def _powers(count: int) -> tuple[U64, U64]:
-    """Powers 0, 1, ... of an odd number modulo 2**64, and of its inverse."""
+def _powers(count: int) -> tuple[U32, U32]:
+    """Powers 0, 1, ... of an odd number modulo 2**32, and of its inverse."""
     out = []
-    for base in (_BASE, pow(_BASE, -1, 2**64)):
-        factors = np.full(count, base, np.uint64)
+    for base in (_BASE, pow(_BASE, -1, 2**32)):
+        factors = np.full(count, base, np.uint32)
         factors[0] = 1
-        out.append(np.multiply.accumulate(factors))
+        out.append(np.multiply.accumulate(factors, dtype=np.uint32))
     return out[0], out[1]
 
 
-def _tables() -> tuple[U8, Bools, Bools, Bools, Bools, U64]:
+def _tables() -> tuple[U8, Bools, Bools, Bools, Bools, U32]:
     """For each code point of the Basic Multilingual Plane: its kind; whether it is a digit, a capital, a small letter,
     a letter without case; its lower case, plus one (so that no letter counts as nothing)."""
     kind = np.zeros(0x10000, np.uint8)
     digit, upper, small, caseless = (np.zeros(0x10000, bool) for _ in range(4))
-    lower = np.arange(1, 0x10001, dtype=np.uint64)
+    lower = np.arange(1, 0x10001, dtype=np.uint32)
     for code in range(0x10000):
         char = chr(code)
         category = unicodedata.category(char)

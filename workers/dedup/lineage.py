@@ -94,6 +94,8 @@ _LONGEST_CREDIT: Final = 120
 _SPELLINGS: Final = tuple((spelling, place) for place, (_, all_) in enumerate(AGENCIES) for spelling in all_)
 _PLACE_OF: Final = dict(_SPELLINGS)
 _WORD: Final = re.compile(r"\w+")
+_MARKS: Final = "()[]/,.:;-–—*•&＝=|+（）【】'’\"”“«»。、"
+"""What can stand right beside a name. Replacing them is several times faster than finding words by pattern."""
 _UNSPACED: Final = tuple(item for item in _SPELLINGS if "\u2fff" < item[0][0] < "\ud7a4")
 """Spellings in scripts without spaces, where a name is not a word of its own."""
 _BY_WORD: Final = {
@@ -131,7 +133,10 @@ def origins(body: str, authors: Sequence[str]) -> tuple[int, ...]:
     head, tail = body[:_HEAD], body[max(_HEAD, len(body) - _TAIL) :]
     byline = "\n".join(author[:_LONGEST_CREDIT] for author in authors)
     window = f"{head}\n{tail}\n{byline}"
-    there = [spelling for word in _BY_WORD.keys() & _WORD.findall(window) for spelling in _BY_WORD[word]]
+    plain = window
+    for mark in _MARKS:
+        plain = plain.replace(mark, " ")
+    there = [spelling for word in _BY_WORD.keys() & set(plain.split()) for spelling in _BY_WORD[word]]
     if not window.isascii():
         there.extend(_UNSPACED)
     found = {place for spelling, place in there if spelling in window and _credits(spelling, head, tail, byline)}

@@ -14,3 +14,6 @@ NAMES = 40
 
 NUMBERS = 32
 """Most numbers kept, each with the word beside it, 3 bytes each."""
+
+PARAGRAPHS = 24
+"""Most paragraphs of which a hash is kept, 2 bytes each, to say what a revision changed. News has 15 or so."""

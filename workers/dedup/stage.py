@@ -125,7 +125,10 @@ class DedupStage(StatefulStage):
         return sum(state.entries for state in states), sum(state.nbytes() for state in states)
 
     def _state(self, partition: int) -> PartitionState:
-        return self._states.setdefault(partition, PartitionState(self.options))
+        state = self._states.get(partition)
+        if state is None:
+            state = self._states[partition] = PartitionState(self.options)
+        return state
 
     def _process(self, record: Record, prepared: Prepared | Reject, hits: Hits | None) -> Outcome:
         if isinstance(prepared, Reject) or hits is None:

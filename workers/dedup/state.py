@@ -33,7 +33,7 @@ MOST_CANDIDATES: Final = 12
 
 NEVER: Final = -(1 << 62)
 _HEAP_ZERO: Final = 1 << 60
-_ONE = np.ones(1, bool)
+_LOW: Final = 0xFFFFFFFF
 
 
 class PartitionState:
@@ -77,7 +77,7 @@ class PartitionState:
     def text(self, content_hash: str) -> int:
         """Return the row of the first article with this text, or -1."""
         wanted = words(content_hash)
-        for row in self.by_text.rows(wanted[1] & 0xFFFFFFFF, self.table.alive):
+        for row in self.by_text.rows(wanted[1] & _LOW, self.table.alive):
             if tuple(self.table.hash[row].tolist()) == wanted:
                 return row
         return -1
@@ -232,8 +232,8 @@ class PartitionState:
 
     def _with_id(self, article_id: str) -> list[int]:
         wanted = words(article_id)
-        rows = self.by_id.rows(wanted[1] & 0xFFFFFFFF, self.table.alive)
-        return [row for row in rows if tuple(self.table.id[row].tolist()) == wanted]
+        rows = self.by_id.rows(wanted[1] & _LOW, self.table.alive)
+        return [row for row in rows if tuple(self.table.id[row].tolist()) == wanted] if rows else rows
 
     def _refresh(self, entry: DedupLogEntry, time_us: int) -> None:
         """Whatever was seen again stays for another window: the article itself, the one that it is a copy of, and the
@@ -250,8 +250,10 @@ class PartitionState:
 
     def _merge(self, entry: DedupLogEntry) -> tuple[int, int]:
         """Let the clusters that the entry joins become one; return the agencies and outlets behind it (bits)."""
+        if entry.match is None:
+            return lineage.mask(entry.origins), 0
         heads = [self.current(cluster) for cluster in (entry.cluster_id, *entry.joins)]
-        articles = (entry.id,) if entry.match is None else (entry.id, entry.match.article_id)
+        articles = entry.id, entry.match.article_id
         behind = self.behind((entry.cluster_id, *entry.joins), articles, entry.origins, entry.writer)
         root = words(entry.cluster_id)
         for head, cluster in zip(heads[1:], entry.joins, strict=True):
@@ -301,10 +303,10 @@ class PartitionState:
             table.copy_fingerprint(known, row)
         else:
             table.set_fingerprint(row, made)
-        self.by_id.add(row, np.array([identity[1] & 0xFFFFFFFF], np.uint32), _ONE)
+        self.by_id.add_one(row, identity[1] & _LOW)
         # Only the first article of a text is found by its words: the others would be the same candidate again.
         if known < 0:
-            self.by_text.add(row, np.array([text[1] & 0xFFFFFFFF], np.uint32), _ONE)
+            self.by_text.add_one(row, text[1] & _LOW)
         keys = made.keys if known < 0 else EMPTY.keys
         places, _ = self.by_key.live(hits, keys, table.alive)
         shared = np.bincount(places[places < len(keys)], minlength=len(keys))

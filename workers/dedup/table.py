@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.dedup.fingerprint import END, NO_KEYS, Fingerprint
-from workers.dedup.sizes import NAMES, NUMBERS, PAIRS
+from workers.dedup.sizes import NAMES, NUMBERS, PAIRS, PARAGRAPHS
 
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("id", "<u8", 2),
@@ -26,16 +26,28 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("names", "<u2", NAMES),
     ("contexts", "<u2", NUMBERS),
     ("values", "u1", NUMBERS),
+    ("paragraphs", "<u2", PARAGRAPHS),
     ("headline", "<u2", 1),
-    ("sizes", "u1", 3),
+    ("sizes", "u1", 4),
     ("whole", "?", 3),
 )
 """Name, type and width of each column. `hash` is the content hash; `seq` counts the rows ever made; `first_us` and
 `last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `agencies` and
-`writers` say whom the cluster's text comes from (see `workers.dedup.lineage`); `sizes` counts the pairs, names and
-numbers, and `whole` says for each whether the sketch holds the whole set."""
+`writers` say whom the cluster's text comes from (see `workers.dedup.lineage`); `sizes` counts pairs, names,
+numbers and paragraphs, and `whole` says for the first three whether the sketch holds the whole set."""
 
-_SKETCH: Final = ("pairs", "places", "names", "contexts", "values", "sizes", "whole", "headline", "length")
+_SKETCH: Final = (
+    "pairs",
+    "places",
+    "names",
+    "contexts",
+    "values",
+    "paragraphs",
+    "sizes",
+    "whole",
+    "headline",
+    "length",
+)
 
 
 def words(digest: str) -> tuple[int, int]:
@@ -76,6 +88,7 @@ class Table:
     names: NDArray[np.uint16]
     contexts: NDArray[np.uint16]
     values: NDArray[np.uint8]
+    paragraphs: NDArray[np.uint16]
     headline: NDArray[np.uint16]
     sizes: NDArray[np.uint8]
     whole: NDArray[np.bool_]
@@ -100,16 +113,17 @@ class Table:
 
     def set_fingerprint(self, row: int, made: Fingerprint) -> None:
         """Write `made`, but for its keys, into `row`, padded with values that no hash has."""
-        for line, part in (
-            (self.pairs[row], made.pairs),
-            (self.names[row], made.names),
-            (self.contexts[row], made.contexts),
+        for line, part, filler in (
+            (self.pairs[row], made.pairs, END),
+            (self.names[row], made.names, END),
+            (self.contexts[row], made.contexts, END),
+            (self.places[row], made.places, 0),
+            (self.values[row], made.values, 0),
+            (self.paragraphs[row], made.paragraphs, 0),
         ):
             line[: len(part)] = part
-            line[len(part) :] = END
-        self.places[row, : len(made.places)] = made.places
-        self.values[row, : len(made.values)] = made.values
-        self.sizes[row] = len(made.pairs), len(made.names), len(made.contexts)
+            line[len(part) :] = filler
+        self.sizes[row] = len(made.pairs), len(made.names), len(made.contexts), len(made.paragraphs)
         self.whole[row] = made.whole
         self.headline[row], self.length[row] = made.headline, made.length
 
@@ -121,7 +135,7 @@ class Table:
 
     def fingerprint(self, row: int) -> Fingerprint:
         """Return the fingerprint in `row`, without keys."""
-        pairs, names, numbers = self.sizes[row].tolist()
+        pairs, names, numbers, paragraphs = self.sizes[row].tolist()
         first, second, third = self.whole[row].tolist()
         return Fingerprint(
             pairs=self.pairs[row, :pairs],
@@ -130,6 +144,7 @@ class Table:
             names=self.names[row, :names],
             contexts=self.contexts[row, :numbers],
             values=self.values[row, :numbers],
+            paragraphs=self.paragraphs[row, :paragraphs],
             whole=(first, second, third),
             headline=int(self.headline[row]),
             length=int(self.length[row]),

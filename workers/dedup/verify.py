@@ -58,7 +58,7 @@ class Overlap:
 class Look:
     """What `look` finds. `opening`: share of the openings' pairs that are common, of the first text plus of the second
     (0 to 2). `gap`: the longest run of pairs that are not common, as a share of all: in the text where it is shorter.
-    `agree`, `differ`: words beside numbers in both texts, with a number in common and with none."""
+    `agree`, `differ`: words beside numbers in both texts, with the same numbers and with others."""
 
     opening: float
     gap: float
@@ -126,8 +126,9 @@ def evidence(overlap: Overlap, seen: Look) -> float:
 
 
 def needed(overlap: Overlap, options: DedupOptions) -> float:
-    """The evidence that makes a copy: more where neither text has half of the other, as with a passage quoted; and the
-    more, the more alike they are: openings of copies are as alike as the rest, those over a common house text aren't."""
+    """The evidence that makes a copy: more where neither text has half of the other, as with a passage quoted; and
+    more, the more alike they are: openings of copies are as alike as the rest, those over a common house text aren't.
+    """
     return (
         options.evidence
         + _STEEPNESS * max(0.0, 0.5 - overlap.containment)
@@ -137,13 +138,17 @@ def needed(overlap: Overlap, options: DedupOptions) -> float:
 
 def changes(new: Fingerprint, old: Fingerprint, overlap: Overlap) -> Changes:
     """Return what a revision changed; `overlap` is of the new text with the old."""
-    in_new, _ = _common(new, old)
-    places = new.places[: len(in_new)][~in_new].tolist()
-    parts = {"opening" if place < OPENING else "end" if place >= 256 - OPENING else "middle" for place in places}
+    before, after = old.paragraphs.tolist(), new.paragraphs.tolist()
+    known = set(before)
+    fresh = [n for n, paragraph in enumerate(after) if paragraph not in known]
+    quarter = len(after) / 4
+    parts = {"opening" if n < quarter else "end" if n >= len(after) - quarter else "middle" for n in fresh}
     return Changes(
         headline=new.headline != old.headline,
         added=round(1 - overlap.contained, 4),
         removed=round(1 - overlap.covers, 4),
+        paragraphs_added=len(fresh),
+        paragraphs_removed=len(known.difference(after)),
         words=new.length - old.length,
         numbers=_numbers(new, old)[1],
         parts=tuple(part for part in ("opening", "middle", "end") if part in parts),
@@ -195,14 +200,20 @@ def _gap(places: U8, common: Bools) -> float:
 
 
 def _numbers(left: Fingerprint, right: Fingerprint) -> tuple[int, int]:
-    """Return how many words beside numbers are common (agree, differ): with a number in common, with none."""
+    """Return how many words beside numbers are common (agree, differ): with at least half of the numbers of the text
+    that has fewer there, and with less."""
     bound = min(left.bounds[2], right.bounds[2])
-    sets = []
-    for made in (left, right):
-        n = int(np.searchsorted(made.contexts, bound))
-        contexts = made.contexts[:n].tolist()
-        sets.append((set(contexts), set(zip(contexts, made.values[:n].tolist(), strict=True))))
-    (left_contexts, left_numbers), (right_contexts, right_numbers) = sets
-    both = len(left_contexts & right_contexts)
-    agree = len({context for context, _ in left_numbers & right_numbers})
-    return agree, both - agree
+    mine, theirs = _by_context(left, bound), _by_context(right, bound)
+    both = mine.keys() & theirs.keys()
+    agree = sum(
+        2 * len(mine[context] & theirs[context]) >= min(len(mine[context]), len(theirs[context])) for context in both
+    )
+    return agree, len(both) - agree
+
+
+def _by_context(made: Fingerprint, bound: int) -> dict[int, set[int]]:
+    count = int(np.searchsorted(made.contexts, bound))
+    found: dict[int, set[int]] = {}
+    for context, value in zip(made.contexts[:count].tolist(), made.values[:count].tolist(), strict=True):
+        found.setdefault(context, set()).add(value)
+    return found
