@@ -16,14 +16,14 @@ Bools = NDArray[np.bool_]
 
 _MULTIPLIER: Final = 0x9E3779B1  # odd, near 2**32 / golden ratio (Knuth, TAOCP 6.4): spreads the low keys of sketches
 _FEWEST_BITS: Final = 10
-_UNLINKED: Final = -1
 _LOW: Final = 0xFFFFFFFF
 
 
 class Chains:
     """Up to `width` postings a row. A posting costs 8 bytes and its share of a bucket 4 to 8.
 
-    Posting `row * width + j` is stored under that number plus one, so that 0 ends a chain. The order within a chain is
+    A head holds the number of a posting (`row * width + j`) plus one, a link that plus two: 0 is an empty bucket or a
+    posting that is not linked, and 1 ends a chain. So fresh memory, all zeros, need not be touched. The order within a chain is
     the order of linking, newest first, whatever the number of buckets; removing a posting keeps the order of the rest.
     """
 
@@ -47,9 +47,7 @@ class Chains:
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` rows."""
-        before = len(self._next)
         self._keys, self._next = grown(self._keys, rows), grown(self._next, rows)
-        self._next[before:] = _UNLINKED
 
     def keep(self, row: int, keys: U32) -> None:
         """Keep `keys` (at most `width`) in `row`, unlinked."""
@@ -70,7 +68,7 @@ class Chains:
 
     def unlink(self, rows: I64, alive: Bools) -> None:
         """Remove all postings of `rows`; these and no other linked rows are not `alive`."""
-        places = self._next[rows] != _UNLINKED
+        places = self._next[rows] != 0
         count = int(np.count_nonzero(places))
         if not count:
             return
@@ -80,16 +78,16 @@ class Chains:
         at = self._heads[buckets]
         kept = np.zeros(len(at), np.int32)
         while len(at):
-            after = following[at - 1]
+            after = following[at - 1] - 1
             dead = ~alive[(at - 1) // self.width]
             first = dead & (kept == 0)
             self._heads[buckets[first]] = after[first]
             later = dead & (kept != 0)
-            following[kept[later] - 1] = after[later]
+            following[kept[later] - 1] = after[later] + 1
             kept = np.where(dead, kept, at)
             there = after > 0
             buckets, at, kept = buckets[there], after[there], kept[there]
-        self._next[rows] = _UNLINKED
+        self._next[rows] = 0
         self._linked -= count
 
     def keys(self, rows: I64) -> U32:
@@ -98,7 +96,7 @@ class Chains:
 
     def linked(self, rows: I64) -> Bools:
         """Which postings of `rows` are linked: rows x `width` booleans."""
-        there: Bools = self._next[rows] != _UNLINKED
+        there: Bools = self._next[rows] != 0
         return there
 
     def rows(self, key: int, alive: Bools) -> list[int]:
@@ -110,7 +108,7 @@ class Chains:
             row = (posting - 1) // self.width
             if keys[posting - 1] == key and alive[row]:
                 found.append(row)
-            posting = int(following[posting - 1])
+            posting = int(following[posting - 1]) - 1
         return found
 
     def find(self, keys: U32, alive: Bools) -> tuple[I64, I64]:
@@ -125,7 +123,7 @@ class Chains:
             if hit.any():
                 places.append(place[hit])
                 found.append(at[hit])
-            at = following[at] - 1
+            at = following[at] - 2
             there = at >= 0
             place, at = place[there], at[there]
         if not found:
@@ -138,7 +136,7 @@ class Chains:
         """Set everything at once: `keys` and what of them is `wanted` (each rows x `width`), of the first rows, oldest
         first."""
         self._keys[: len(keys)] = keys
-        self._next.fill(_UNLINKED)
+        self._next.fill(0)
         chosen = np.flatnonzero(wanted)
         self._linked = len(chosen)
         self._empty()
@@ -150,7 +148,7 @@ class Chains:
         newest_first = [np.empty(0, np.int32)]
         while len(at):
             newest_first.append(at)
-            at = following[at] - 1
+            at = following[at] - 2
             at = at[at >= 0]
         self._empty()
         self._lay(np.concatenate(newest_first[::-1]).astype(np.int64))
@@ -171,7 +169,7 @@ class Chains:
         np.not_equal(buckets[1:], buckets[:-1], out=oldest[1:])
         older = self._heads[buckets].astype(np.int64)
         older[1:] = np.where(oldest[1:], older[1:], at[:-1] + 1)
-        self._next.reshape(-1)[at] = older
+        self._next.reshape(-1)[at] = older + 1
         newest = np.append(oldest[1:], True)
         self._heads[buckets[newest]] = at[newest] + 1
 

@@ -3,13 +3,13 @@
 PAIRS = 128
 """Most hashes of word pairs kept, 3 bytes each with their places. A text of 500 words has about 290 pairs."""
 
-KEYS = 24
+KEYS = 16
 """Most hashes of word triples under which an article is indexed, 4 bytes each (and about 10 more in the index)."""
 
-PROBES = 96
+PROBES = 64
 """Most hashes of word triples with which candidates are looked up. Not kept."""
 
-NAMES = 40
+NAMES = 32
 """Most hashes of names kept, 2 bytes each. A text of 500 words has about 30."""
 
 NUMBERS = 32

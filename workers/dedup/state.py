@@ -51,6 +51,7 @@ class PartitionState:
         self.watermark_us = NEVER
         self.next_seq = 0
         self.entries = 0
+        self._used = 0
         self._free: list[int] = []
         self._oldest: list[int] = []
         self._added: list[int] = []
@@ -126,10 +127,9 @@ class PartitionState:
 
     def nbytes(self) -> int:
         """Bytes held, about: columns of rows in use; URLs, decisions and queue by their usual size."""
-        used = self.table.rows - len(self._free)
         columns = self.table.nbytes + self.by_id.nbytes + self.by_text.nbytes + self.by_key.nbytes
         heads = self.by_id.head_bytes + self.by_text.head_bytes + self.by_key.head_bytes
-        return columns * used // max(1, self.table.rows) + heads + self.decisions.nbytes + 200 * self.entries
+        return columns * self._used // max(1, self.table.rows) + heads + self.decisions.nbytes + 200 * self.entries
 
     # ---- changing -------------------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class PartitionState:
     def occupy(self, rows: int) -> None:
         """Take the first `rows` rows of a new state into use, for a snapshot to fill."""
         self.reserve(rows)
-        self._free.clear()
+        self._used = rows
 
     def queue(self, row: int) -> None:
         """Enter `row` into the queue of the oldest."""
@@ -213,10 +213,8 @@ class PartitionState:
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in all."""
-        before = self.table.rows
         for part in (self.table, self.by_id, self.by_text, self.by_key):
             part.grow(rows)
-        self._free.extend(range(rows - 1, before - 1, -1))
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -318,9 +316,12 @@ class PartitionState:
         self.queue(row)
 
     def _take(self) -> int:
-        if not self._free:
-            self.reserve(max(1024, self.table.rows * 3 // 2))
-        return self._free.pop()
+        if self._free:
+            return self._free.pop()
+        if self._used == self.table.rows:
+            self.reserve(max(1024, self.table.rows * 5 // 4))
+        self._used += 1
+        return self._used - 1
 
     def _kill(self, row: int) -> None:
         self.table.alive[row] = False
