@@ -177,6 +177,7 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     joins: tuple[ArticleId, ...] = ()
     changes: Changes | None = None
     writer: Annotated[int, Meta(ge=0, le=63)] | None = None
+    source: str | None = None
 
 
 class Mention(Struct, kw_only=True, frozen=True):

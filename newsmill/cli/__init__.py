@@ -30,6 +30,7 @@ COMMANDS: Final = (
     Command("topics", "newsmill.cli.topics", "command", "Create, list or describe the topics on a cluster."),
     Command("feed", "newsmill.cli.feed", "command", "Send documents to news.raw."),
     Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
+    Command("dedup", "newsmill.cli.dedup", "command", "Say why two articles are or are not copies."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 

@@ -23,8 +23,9 @@ class Chains:
     """Up to `width` postings a row. A posting costs 8 bytes and its share of a bucket 4 to 8.
 
     A head holds the number of a posting (`row * width + j`) plus one, a link that plus two: 0 is an empty bucket or a
-    posting that is not linked, and 1 ends a chain. So fresh memory, all zeros, need not be touched. The order within a chain is
-    the order of linking, newest first, whatever the number of buckets; removing a posting keeps the order of the rest.
+    posting that is not linked, and 1 ends a chain. So fresh memory, all zeros, need not be touched. The order
+    within a chain is that of linking, newest first, whatever the number of buckets; removing a posting keeps the order
+    of the rest.
     """
 
     def __init__(self, width: int) -> None:

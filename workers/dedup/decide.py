@@ -49,20 +49,21 @@ class Outcome(Struct, frozen=True):
 def decide(prepared: Prepared, hits: Hits, state: PartitionState, options: DedupOptions, version: str) -> Outcome:
     """Return the verdict on a live article; `hits` is what the state's `lookup` said of its probes."""
     article = prepared.article
+    outlet = lineage.outlet(article.source)
     current = state.current(article.id)
     if current >= 0:
         known = state.revision_of(article.id, article.content_hash)
         if known >= 0:
             found = _Found(known, "recrawl.same_id_and_text", int(state.table.revision[known]))
             return _outcome(prepared, Decision("recrawl"), found, state, version)
-        overlap = compare(prepared.sketched.made, state.table, np.array([current]))[0]
+        overlap = compare(prepared.sketched.made, state.table, np.array([current]), outlet)[0]
         found = _Found(current, "revision.same_id_other_text", int(state.table.revision[current]) + 1, overlap)
         changed = changes(prepared.sketched.made, state.table.fingerprint(current), overlap)
         return _outcome(prepared, Decision("revision", changes=changed), found, state, version)
     first = state.text(article.content_hash)
     if first >= 0:
         return _outcome(prepared, Decision("exact_copy"), _Found(first, "exact_copy.same_text", 1), state, version)
-    near = _near_copy(prepared.sketched, hits, state, options)
+    near = _near_copy(prepared.sketched, hits, state, options, outlet)
     if near is None:
         agencies = lineage.mask(names := lineage.names(prepared.origins))
         return Outcome(Decision("unique", origins=names, independent_sources=lineage.independent(agencies, 0)))
@@ -92,7 +93,9 @@ class _Found:
     joins: tuple[int, ...] = ()
 
 
-def _near_copy(sketched: Sketched, hits: Hits, state: PartitionState, options: DedupOptions) -> _Found | None:
+def _near_copy(
+    sketched: Sketched, hits: Hits, state: PartitionState, options: DedupOptions, outlet: int
+) -> _Found | None:
     """The most similar candidate that verification lets pass; of equals the one that came first."""
     rows = state.candidates(sketched.probes, hits)
     if not len(rows):
@@ -100,7 +103,7 @@ def _near_copy(sketched: Sketched, hits: Hits, state: PartitionState, options: D
     table = state.table
     likely = sorted(
         (-overlap.similarity, -overlap.containment, int(table.seq[row]), row, overlap)
-        for row, overlap in zip(rows.tolist(), compare(sketched.made, table, rows), strict=True)
+        for row, overlap in zip(rows.tolist(), compare(sketched.made, table, rows, outlet), strict=True)
         if refusal(overlap, None, options) is None
     )
     best: tuple[int, Overlap] | None = None

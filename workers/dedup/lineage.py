@@ -8,6 +8,7 @@ itself: neither text is mostly the other.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -156,6 +157,11 @@ def mask(credited: Sequence[str]) -> int:
 def writer(source: str) -> int:
     """Return the bit, of 64, that stands for an outlet. Two outlets can share one: the count is a lower bound."""
     return int(digest(source)[:8], 16) % 64
+
+
+def outlet(source: str | None) -> int:
+    """Return 16 bits that stand for an outlet, 0 for none."""
+    return 0 if source is None else max(1, zlib.crc32(source.encode("utf-8", "surrogatepass")) & 0xFFFF)
 
 
 def independent(agencies: int, writers: int) -> int:

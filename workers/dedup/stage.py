@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from schemas import headers, topics
 from schemas.codec import InvalidMessage, decode, encode
@@ -99,9 +101,39 @@ class DedupStage(StatefulStage):
 
     def restore(self, partition: int, log: Iterable[Record]) -> None:
         """Fold log records, in order, into the state of `partition`. Records that are in it already change nothing."""
-        state = self._state(partition)
-        records = iter(log)
-        while chunk := [_log_entry(record) for record in islice(records, _CHUNK)]:
+        self._fold(partition, (_log_entry(record) for record in log))
+
+    def rebuild(
+        self, partition: int, log: Iterable[Record], retained: Callable[[int], Record | None]
+    ) -> tuple[int, int]:
+        """Fold log records of this version or an older one; what was fingerprinted in another form is fingerprinted
+        anew from the article. An article whose text is gone is still known by its id, text hash and decision."""
+        anew, gone = 0, 0
+
+        def entries() -> Iterator[tuple[DedupLogEntry, Fingerprint, int]]:
+            nonlocal anew, gone
+            for record in log:
+                entry, offset = _entry_of_any_version(record)
+                if entry.fingerprint_version == FINGERPRINT_VERSION or not entry.fingerprint:
+                    yield entry, _learnt(entry), offset
+                    continue
+                found = retained(offset)
+                prepared = None if found is None else self.prepare(found)
+                if isinstance(prepared, Prepared) and prepared.article.id == entry.id:
+                    anew += 1
+                    names = lineage.names(prepared.origins)
+                    source = prepared.article.source
+                    yield msgspec.structs.replace(entry, origins=names, source=source), prepared.sketched.made, offset
+                else:
+                    gone += 1
+                    yield entry, EMPTY, offset
+
+        self._fold(partition, entries())
+        return anew, gone
+
+    def _fold(self, partition: int, entries: Iterable[tuple[DedupLogEntry, Fingerprint, int]]) -> None:
+        state, remaining = self._state(partition), iter(entries)
+        while chunk := list(islice(remaining, _CHUNK)):
             looked_up = state.lookup([made.keys for _, made, _ in chunk])
             for (entry, made, offset), hits in zip(chunk, looked_up, strict=True):
                 state.apply(entry, made, offset, hits)
@@ -170,6 +202,7 @@ class DedupStage(StatefulStage):
             joins=decision.joins,
             changes=decision.changes,
             writer=found.writer,
+            source=article.source,
         )
         log = Message(topics.DEDUP_LOG, article.id.encode("ascii"), encode(entry))
         emit = Emit(decision.verdict, self._messages(article, decision), log)
@@ -232,18 +265,23 @@ class DedupStage(StatefulStage):
 
 def _log_entry(record: Record) -> tuple[DedupLogEntry, Fingerprint, int]:
     """Return the entry in a log record, the fingerprint in it, and the offset of its input."""
+    entry, offset = _entry_of_any_version(record)
+    if entry.fingerprint_version != FINGERPRINT_VERSION:
+        raise StateVersionError(
+            f"{record.topic}/{record.partition}/{record.offset} has fingerprints {entry.fingerprint_version}; "
+            f"dedup {DedupStage.version} folds {FINGERPRINT_VERSION}"
+        )
+    return entry, _learnt(entry), offset
+
+
+def _entry_of_any_version(record: Record) -> tuple[DedupLogEntry, int]:
     where = f"{record.topic}/{record.partition}/{record.offset}"
     try:
         entry = decode(record.value, DedupLogEntry)
         offset = int((headers.get(record.headers, headers.INPUT_OFFSET) or b"").decode("ascii"))
     except (InvalidMessage, ValueError) as error:
         raise StateVersionError(f"{where} is not a log entry of dedup {DedupStage.version}: {error}") from error
-    if entry.fingerprint_version != FINGERPRINT_VERSION:
-        raise StateVersionError(
-            f"{where} has fingerprints {entry.fingerprint_version}; "
-            f"dedup {DedupStage.version} folds {FINGERPRINT_VERSION}"
-        )
-    return entry, _learnt(entry), offset
+    return entry, offset
 
 
 def _learnt(entry: DedupLogEntry) -> Fingerprint:

@@ -295,6 +295,7 @@ class PartitionState:
         table.first_us[row], table.last_us[row] = first_us, time_us
         table.agencies[row], table.writers[row] = sources
         table.revision[row] = entry.revision
+        table.outlet[row] = lineage.outlet(entry.source)
         table.urls[row] = entry.url
         table.decisions[row] = packed
         if known >= 0 and entry.verdict == "exact_copy":

@@ -28,13 +28,14 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("values", "u1", NUMBERS),
     ("paragraphs", "<u2", PARAGRAPHS),
     ("headline", "<u2", 1),
+    ("outlet", "<u2", 1),
     ("sizes", "u1", 4),
     ("whole", "?", 3),
 )
 """Name, type and width of each column. `hash` is the content hash; `seq` counts the rows ever made; `first_us` and
 `last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `agencies` and
-`writers` say whom the cluster's text comes from (see `workers.dedup.lineage`); `sizes` counts pairs, names,
-numbers and paragraphs, and `whole` says for the first three whether the sketch holds the whole set."""
+`writers` say whom the cluster's text comes from, `outlet` who published it (see `workers.dedup.lineage`); `sizes`
+counts pairs, names, numbers and paragraphs, and `whole` says for the first three whether nothing was left out."""
 
 _SKETCH: Final = (
     "pairs",
@@ -90,6 +91,7 @@ class Table:
     values: NDArray[np.uint8]
     paragraphs: NDArray[np.uint16]
     headline: NDArray[np.uint16]
+    outlet: NDArray[np.uint16]
     sizes: NDArray[np.uint8]
     whole: NDArray[np.bool_]
 

@@ -27,7 +27,13 @@ OPENING: Final = 64
 FEWEST_NUMBERS: Final = 3
 """So many words beside numbers must be common before numbers can speak against a copy."""
 
+MOST_OWN: Final = 0.5
+"""A longer stretch of its own in both texts makes what they share a passage."""
+
 _STEEPNESS: Final = 2.0
+_SAME_OUTLET: Final = 0.6
+_ENOUGH: Final = 1.9
+_WHOLLY: Final = 0.97
 
 NAMELESS: Final = 0.5
 """What counts for the names of a text that has none."""
@@ -39,7 +45,7 @@ class Overlap:
 
     `similarity`: estimated Jaccard similarity of the word pairs. `contained`: share of the first text's pairs that are
     in the second; `covers`: share of the second's that are in the first. `names`: share of the names of the shorter
-    text (by pairs) that are in the other.
+    text (by pairs) that are in the other. `same_outlet`: both were published by one outlet.
     """
 
     shared: int
@@ -47,6 +53,7 @@ class Overlap:
     contained: float
     covers: float
     names: float
+    same_outlet: bool = False
 
     @property
     def containment(self) -> float:
@@ -66,13 +73,16 @@ class Look:
     differ: int
 
 
-def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64]) -> list[Overlap]:
-    """Return what `made` has in common with each of `rows`."""
+def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64], outlet: int = 0) -> list[Overlap]:
+    """Return what `made`, published by `outlet` (0: unknown), has in common with each of `rows`."""
     sizes, whole = table.sizes[rows], table.whole[rows]
     pairs = _overlap(made.pairs, made.bounds[0], table.pairs[rows], sizes[:, 0], whole[:, 0])
     names = _overlap(made.names, made.bounds[1], table.names[rows], sizes[:, 1], whole[:, 1])
     out = []
-    for (common, left, right), (common_names, left_names, right_names) in zip(pairs, names, strict=True):
+    outlets = table.outlet[rows].tolist()
+    for (common, left, right), (common_names, left_names, right_names), other in zip(
+        pairs, names, outlets, strict=True
+    ):
         inner_names = left_names if left <= right else right_names
         out.append(
             Overlap(
@@ -81,6 +91,7 @@ def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64]) -> list[Ov
                 contained=common / left if common else 0.0,
                 covers=common / right if common else 0.0,
                 names=common_names / inner_names if inner_names else NAMELESS,
+                same_outlet=outlet != 0 and outlet == other,
             )
         )
     return out
@@ -115,7 +126,7 @@ def refusal(overlap: Overlap, seen: Look | None, options: DedupOptions) -> str |
         return None
     if seen.agree + seen.differ >= FEWEST_NUMBERS and seen.differ > seen.agree:
         return "other_numbers"
-    if evidence(overlap, seen) < needed(overlap, options):
+    if seen.gap > MOST_OWN or evidence(overlap, seen) < needed(overlap, options):
         return "shared_passage"
     return None
 
@@ -128,12 +139,17 @@ def evidence(overlap: Overlap, seen: Look) -> float:
 def needed(overlap: Overlap, options: DedupOptions) -> float:
     """The evidence that makes a copy: more where neither text has half of the other, as with a passage quoted; and
     more, the more alike they are: openings of copies are as alike as the rest, those over a common house text aren't.
+    One outlet seldom publishes a story twice under two addresses, but often two stories over one house text; only a
+    text that is wholly in the other needs no more.
     """
-    return (
+    least = (
         options.evidence
         + _STEEPNESS * max(0.0, 0.5 - overlap.containment)
         + _STEEPNESS * max(0.0, overlap.similarity - 0.4)
     )
+    if overlap.same_outlet and overlap.containment < _WHOLLY:
+        return max(least, min(_ENOUGH, least + _SAME_OUTLET))
+    return least
 
 
 def changes(new: Fingerprint, old: Fingerprint, overlap: Overlap) -> Changes:

@@ -95,8 +95,8 @@ def test_reordered_and_dropped_paragraphs_are_a_near_copy(bench, box):
 def test_copy_of_a_copy_joins_the_cluster_of_the_first(bench, box):
     text = box.stories["flood"]["paragraphs"]
     first = box.article("flood", url="https://a.example/1", paragraphs=text[:4])
-    second = box.article("flood", url="https://b.example/1", minutes=1, paragraphs=text[1:])
-    third = box.article("flood", url="https://c.example/1", minutes=2, paragraphs=text[4:])
+    second = box.article("flood", url="https://b.example/1", minutes=1, paragraphs=text[1:], source="b.example")
+    third = box.article("flood", url="https://c.example/1", minutes=2, paragraphs=text[4:], source="c.example")
     emits = bench.feed(first, second, third)
     assert [e.kind for e in emits] == ["unique", "near_copy", "near_copy"]
     assert box.duplicate(emits[2]).match.article_id == second.id
