@@ -10,17 +10,32 @@ from click.testing import CliRunner
 
 from newsmill.cli import group
 from newsmill.engines.broker.restore import LogTail, RestoreError
-from newsmill.settings import Settings
+from newsmill.worker import stage_options
 from schemas import headers, topics
 from schemas.codec import decode, encode
 from schemas.messages import Article, DedupLogEntry
 from tests.support.kafka import Place
+from workers import pipeline
 from workers.dedup import DedupStage
-from workers.stage import Emit, Record
+from workers.stage import Emit, Record, StatefulStage
 
-WORDS = (
-    "harbour bridge steel span inspector crack closure ferry detour council budget repair winter crane river".split()
-)
+WORDS = [
+    "harbour",
+    "bridge",
+    "steel",
+    "span",
+    "inspector",
+    "crack",
+    "closure",
+    "ferry",
+    "detour",
+    "council",
+    "budget",
+    "repair",
+    "winter",
+    "crane",
+    "river",
+]
 
 
 def article(number: int) -> Article:
@@ -79,7 +94,8 @@ def test_refused_then_rebuilt(place: Callable[..., Place]) -> None:
     assert result.exit_code == 0, result.output
     assert "5 articles in the state, 5 of them read anew, 0 whose text is no longer kept" in result.output
 
-    started = DedupStage()
+    started = pipeline.load("dedup", stage_options(settings))
+    assert isinstance(started, StatefulStage)
     assert list(LogTail(settings, started, 0).restore()) == []  # the snapshot holds the whole log
     assert started.state_size()[0] == 5
     short = msgspec.structs.replace(
@@ -92,4 +108,3 @@ def test_refused_then_rebuilt(place: Callable[..., Place]) -> None:
     (found,) = started.process([Record(topics.ARTICLES, 0, 5, b"", encode(short))])
     assert isinstance(found, Emit)
     assert found.kind == "near_copy"
-    assert isinstance(settings, Settings)

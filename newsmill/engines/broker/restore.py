@@ -157,8 +157,8 @@ class LogTail:
                 except StateVersionError as error:
                     name = self._stage.name
                     raise RestoreError(
-                        f"{error}. Stop the workers of {name} and run `newsmill {name} rebuild` where they will run: it "
-                        "learns anew from the input that is kept"
+                        f"{error}. Stop the workers of {name} and run `newsmill {name} rebuild` where they will run: "
+                        "it learns anew from the input that is kept"
                     ) from error
                 self._note(records)
                 folded += len(records)
