@@ -56,7 +56,7 @@ class Positions:
         self._known.discard(partition)
         self._last_timestamp.pop(partition, None)
         self._unstable_since.pop(partition, None)
-        for gauge in self._gauges():
+        for gauge in self.gauges(self._metrics):
             gauge.remove(self._stage, partition)
 
     def measure(self, consumer: Any, partitions: set[TopicPartition]) -> int | None:
@@ -97,8 +97,10 @@ class Positions:
         for gauge in (self._metrics.lag, self._metrics.lag_seconds, self._metrics.end):
             gauge.labels(self._stage, partition).set(math.nan)
 
-    def _gauges(self) -> tuple[Any, ...]:
-        m = self._metrics
+    @staticmethod
+    def gauges(metrics: Metrics) -> tuple[Any, ...]:
+        """Return the metrics that have a series for each partition."""
+        m = metrics
         return (m.lag, m.lag_seconds, m.committed, m.end, m.unstable, m.unstable_seconds)
 
     def close(self) -> None:
