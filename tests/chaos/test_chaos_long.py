@@ -97,3 +97,23 @@ def test_faust_loses_nothing_and_repeats_the_same_bytes(
     assert found[topics.DEDUP_LOG] == expected[topics.DEDUP_LOG], "one decision for each article, as undisturbed"
     for topic in (topics.UNIQUE, topics.DUPLICATES):
         assert set(found[topic]) == set(expected[topic])
+
+
+def test_kafka_shuts_out_a_dedup_worker_that_stood_still(
+    broker: LocalKafka, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan("kafka", invented(6_000, seed), 4, batch_records=100, ahead=600, times=0, seed=seed)
+    chaos = Chaos(plan, broker, tmp_path)
+    with chaos.running():
+        chaos.at(0.1)
+        chaos.seconds_join()
+        for share in (0.2, 0.35, 0.5, 0.65):
+            chaos.at(share)
+            chaos.freeze_dedup()
+        chaos.at(0.8)
+        chaos.seconds_leave("asked")
+        chaos.finish()
+    with capsys.disabled():
+        print("\n" + chaos.report())
+    chaos.count.each_exactly_once(chaos.feeder.origins)
+    same_as_undisturbed(chaos)

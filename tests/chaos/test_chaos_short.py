@@ -39,3 +39,20 @@ def test_kafka_loses_and_doubles_nothing(
         found = [(record.key, record.value) for record in chaos.read(topic)]
         assert Counter(found) == Counter(pairs), topic
     assert [(r.key, r.value) for r in chaos.read(topics.DUPLICATES)] == expected[topics.DUPLICATES]
+
+
+def test_faust_loses_nothing_and_repeats_the_same_bytes(
+    broker: LocalKafka, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan("faust", invented(500, seed), 1, batch_records=25, ahead=150, times=1, seed=seed, session_timeout_s=2)
+    chaos = Chaos(plan, broker, tmp_path)
+    with chaos.running():
+        chaos.finish()
+    repeats = chaos.count.repeats()
+    with capsys.disabled():
+        print("\n" + chaos.report() + f"\nrepeated: {dict(repeats)}")
+    chaos.count.each_at_least_once(chaos.feeder.origins)
+    assert min(chaos.killer.by_slot().values()) >= 1
+    expected = undisturbed.embedded(plan.documents)
+    for topic in (topics.CLASSIFIED, topics.DEAD_LETTERS):
+        assert {(record.key, record.value) for record in chaos.read(topic)} == set(expected[topic]), topic

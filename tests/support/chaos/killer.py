@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,7 @@ class Killer:
         self._rng = random.Random(seed)
         self._broker = Broker(settings)
         self._over = threading.Event()
+        self._turn = threading.Lock()
         order = [stage for stage in STAGES for _ in range(times)]
         self._rng.shuffle(order)
         self._plan = sorted(zip((self._rng.uniform(0.03, until) for _ in order), order, strict=True))
@@ -106,8 +108,7 @@ class Killer:
         try:
             for after, stage in self._plan:
                 self._wait(lambda after=after: self._progress() >= after)
-                while not self._over.is_set() and not self._kill_one(stage):
-                    time.sleep(0.05)
+                self._wait(lambda stage=stage: self._kill_one(stage))
         except BaseException as error:  # noqa: BLE001  (raised by the main thread)
             self.error = error
 
@@ -116,16 +117,23 @@ class Killer:
             time.sleep(0.05)
 
     def _kill_one(self, stage: str) -> bool:
-        slot = self._at_work(stage)
-        if slot is None:
-            return False
-        # Half of them while a batch is written, or soon after.
-        if self._rng.random() < 0.5:
-            self._writes(stage)
-            time.sleep(self._rng.uniform(0, 0.004))
-        else:
-            time.sleep(self._rng.uniform(0, 1.0))
-        return self.kill(slot) is not None
+        with self._turn:
+            slot = self._at_work(stage)
+            if slot is None:
+                return False
+            # Half of them while a batch is written, or soon after.
+            if self._rng.random() < 0.5:
+                self._writes(stage)
+                time.sleep(self._rng.uniform(0, 0.004))
+            else:
+                time.sleep(self._rng.uniform(0, 1.0))
+            return self.kill(slot) is not None
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Kill nobody at random meanwhile."""
+        with self._turn:
+            yield
 
     def kill(self, slot: Slot, *, again: bool = True) -> Kill | None:
         """Kill the worker of a slot, and note what it was doing; None where none was running."""

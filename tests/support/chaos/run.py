@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -184,13 +185,16 @@ class Chaos:
 
     def seconds_leave(self, how: Literal["asked", "killed"]) -> None:
         """Let the second workers go: SIGTERM, after which each ends with status 0, or SIGKILL."""
-        began = time.monotonic()
         slots = [self.supervisor.slots[f"{stage}-1"] for stage in STAGES]
-        if how == "asked":
-            self.supervisor.ask_to_leave(*slots)
-        else:
-            for slot in slots:
-                self.killer.kill(slot, again=False)
+        with self.killer.held():
+            for stage in STAGES:
+                self.until(lambda stage=stage: self._shared(stage), f"the workers of {stage} share its partitions")
+            began = time.monotonic()
+            if how == "asked":
+                self.supervisor.ask_to_leave(*slots)
+            else:
+                for slot in slots:
+                    self.killer.kill(slot, again=False)
         for stage in STAGES:
             self.until(lambda stage=stage: self._owned_by(f"{stage}-0"), f"{stage}-0 has all partitions again")
         self._say(f"second workers have left ({how}); the first have it all after {time.monotonic() - began:.1f} s")
@@ -213,6 +217,27 @@ class Chaos:
         self._say(f"{other.name} has taken over from {owner.name} and goes on after {time.monotonic() - kill.at:.1f} s")
         self.supervisor.release(owner)
 
+    def freeze_dedup(self) -> None:
+        """Stand the dedup worker still, as a machine that swaps or loses its network would, until another has taken
+        over and its transaction has timed out; then let it go on. It must not write what it had in its hands."""
+        with self.killer.held():
+            owner, other = self._dedup_owner()
+            before = len(owner.exits)
+            self.supervisor.send(owner, signal.SIGSTOP)
+            frozen = time.monotonic()
+            self.until(lambda: self._owned_by(other.name), f"{other.name} takes over")
+            owned = time.monotonic()
+            self.until(lambda: self.watch.moved_after("dedup", owned) is not None, f"{other.name} goes on")
+            thawed = max(time.monotonic(), frozen + self.settings.transaction_timeout_s + 2)
+            self.until(lambda: time.monotonic() >= thawed, "its transaction has timed out")
+            self.supervisor.send(owner, signal.SIGCONT)
+            self.until(lambda: self._shared("dedup"), "both are members again")
+            ended = owner.exits[before:]
+            self._say(
+                f"{owner.name} stood still for {thawed - frozen:.1f} s; {other.name} had taken over after "
+                f"{owned - frozen:.1f} s; then it {f'ended with status {ended[0].status}' if ended else 'joined again'}"
+            )
+
     def _dedup_owner(self) -> tuple[Slot, Slot]:
         found: list[Slot] = []
 
@@ -232,6 +257,8 @@ class Chaos:
         self.seconds = time.monotonic() - self._began
         self.until(lambda: self.feeder.done, "the feeder is done")
         self.until(lambda: self.killer.done, "the killer is done")
+        for stage in STAGES:
+            self.until(lambda stage=stage: self._owned_by(f"{stage}-0"), f"{stage}-0 has all partitions")
         self.until(lambda: not any(self.unread(stage) for stage in STAGES), "all input is read")
         self.supervisor.ask_to_leave(*self.supervisor.slots.values())
         waiting = {stage: self.unread(stage) for stage in STAGES}
