@@ -156,14 +156,15 @@ class Supervisor:
             slot.process.send_signal(number)
 
     def ask_to_leave(self, *slots: Slot) -> None:
-        """SIGTERM, and wait. Fails when a worker does not end with status 0."""
+        """SIGTERM to those that run, and wait. Fails when a worker does not end with status 0."""
         with self._lock:
+            asked = [slot for slot in slots if slot.process is not None]
             for slot in slots:
                 slot.wanted = False
                 if slot.process is not None:
                     slot.process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        for slot in slots:
+        for slot in asked:
             while slot.process is not None:
                 assert time.monotonic() < deadline, f"{slot.name} does not stop:\n{self.tail(slot.name)}"
                 time.sleep(0.05)
