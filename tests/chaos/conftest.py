@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,17 @@ __all__ = ["kafka_ready"]
 
 
 @pytest.fixture
-def broker(kafka_ready: None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LocalKafka]:
+def quiet() -> Iterator[None]:
+    """No log records of kafka-python: pytest keeps them, and with them the sockets that they are about."""
+    logger = logging.getLogger("kafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(before)
+
+
+@pytest.fixture
+def broker(quiet: None, kafka_ready: None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LocalKafka]:
     """A real Apache Kafka of this test's own."""
     long = request.node.get_closest_marker("chaos") is not None
     with LocalKafka(tmp_path / "kafka", overrides=BROKER, jvm_options=() if long else (QUICK_START,)) as kafka:

@@ -139,7 +139,10 @@ class Chaos:
         if self.count.records != self._moved[0]:
             self._moved = (self.count.records, now)
         finished = self.count.origins == len(self.plan.documents)
-        assert finished or now - self._moved[1] < STALL_SECONDS, self._explain(f"a stall of {STALL_SECONDS:g} s")
+        missing = len(self.plan.documents) - self.count.origins
+        assert finished or now - self._moved[1] < STALL_SECONDS, self._explain(
+            f"nothing has come out for {STALL_SECONDS:g} s: {missing} are lost, or stuck"
+        )
 
     def _explain(self, what: str) -> str:
         lines = [what, self.report(), f"committed: {self.broker.committed()}"]
@@ -172,6 +175,12 @@ class Chaos:
             self.until(lambda stage=stage: self._shared(stage), f"the workers of {stage} share its partitions")
         self._say(f"second workers have joined within {time.monotonic() - began:.1f} s")
 
+    def _forget_killed(self) -> None:
+        """Wait until the groups have forgotten workers that were killed before. A member with the name of one that is
+        only being started is not it."""
+        forgotten = time.monotonic() + self.plan.session_timeout_s + 1
+        self.until(lambda: time.monotonic() >= forgotten, "sessions have ended")
+
     def _partitions(self, stage: str) -> int:
         source = pipeline.load(stage).source
         return self.plan.partitions if source == topics.RAW else topics.BY_NAME[source].partitions
@@ -187,6 +196,7 @@ class Chaos:
         """Let the second workers go: SIGTERM, after which each ends with status 0, or SIGKILL."""
         slots = [self.supervisor.slots[f"{stage}-1"] for stage in STAGES]
         with self.killer.held():
+            self._forget_killed()
             for stage in STAGES:
                 self.until(lambda stage=stage: self._shared(stage), f"the workers of {stage} share its partitions")
             began = time.monotonic()
@@ -257,6 +267,7 @@ class Chaos:
         self.seconds = time.monotonic() - self._began
         self.until(lambda: self.feeder.done, "the feeder is done")
         self.until(lambda: self.killer.done, "the killer is done")
+        self._forget_killed()
         for stage in STAGES:
             self.until(lambda stage=stage: self._owned_by(f"{stage}-0"), f"{stage}-0 has all partitions")
         self.until(lambda: not any(self.unread(stage) for stage in STAGES), "all input is read")
