@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -69,9 +70,13 @@ class Positions:
             stable = consumer.end_offsets(wanted, timeout_ms=5_000)
             high = self._lookup.end_offsets(wanted, timeout_ms=5_000)
         except KafkaError:
-            for tp in wanted:
-                self._set_unknown(tp.partition)
+            self._set_unknown(wanted)
             raise
+        except KeyError:
+            # kafka-python's answer for a partition that its metadata doesn't have yet: the topic has grown.
+            self._set_unknown(wanted)
+            self._lookup.topics()
+            return None
         return sum(self._one(consumer, tp, stable[tp], max(high[tp], stable[tp])) for tp in wanted)
 
     def _one(self, consumer: Any, tp: TopicPartition, stable: int, high: int) -> int:
@@ -93,9 +98,10 @@ class Positions:
         metrics.unstable_seconds.labels(*labels).set(now - since)
         return waiting
 
-    def _set_unknown(self, partition: int) -> None:
+    def _set_unknown(self, partitions: Sequence[TopicPartition]) -> None:
         for gauge in (self._metrics.lag, self._metrics.lag_seconds, self._metrics.end):
-            gauge.labels(self._stage, partition).set(math.nan)
+            for tp in partitions:
+                gauge.labels(self._stage, tp.partition).set(math.nan)
 
     @staticmethod
     def gauges(metrics: Metrics) -> tuple[Any, ...]:
