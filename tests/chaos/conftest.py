@@ -12,10 +12,7 @@ import pytest
 
 from newsmill.local import LocalKafka
 from newsmill.local.kafka import QUICK_START
-from tests.broker.conftest import kafka_ready
 from tests.support.chaos.run import BROKER
-
-__all__ = ["kafka_ready"]
 
 
 @pytest.fixture
