@@ -30,6 +30,9 @@ FEWEST_NUMBERS: Final = 3
 MOST_OWN: Final = 0.5
 """A longer stretch of its own in both texts makes what they share a passage."""
 
+_LEAST_OPENING: Final = 0.25
+_MOST_GAP: Final = 0.4
+
 _STEEPNESS: Final = 2.0
 _SAME_OUTLET: Final = 0.6
 _ENOUGH: Final = 1.9
@@ -65,10 +68,12 @@ class Overlap:
 class Look:
     """What `look` finds. `opening`: share of the openings' pairs that are common, of the first text plus of the second
     (0 to 2). `gap`: the longest run of pairs that are not common, as a share of all: in the text where it is shorter.
+    `throughout`: the first text is common from its opening on, without a long stretch of its own.
     `agree`, `differ`: words beside numbers in both texts, with the same numbers and with others."""
 
     opening: float
     gap: float
+    throughout: bool
     agree: int
     differ: int
 
@@ -102,9 +107,12 @@ def look(left: Fingerprint, right: Fingerprint) -> Look:
     in_left, in_right = _common(left, right)
     sides = (left.places[: len(in_left)], in_left), (right.places[: len(in_right)], in_right)
     agree, differ = _numbers(left, right)
+    openings = [_opening(places, common) for places, common in sides]
+    gaps = [_gap(places, common) for places, common in sides]
     return Look(
-        opening=sum(_opening(places, common) for places, common in sides),
-        gap=min(_gap(places, common) for places, common in sides),
+        opening=sum(openings),
+        gap=min(gaps),
+        throughout=openings[0] >= _LEAST_OPENING and gaps[0] <= _MOST_GAP,
         agree=agree,
         differ=differ,
     )
