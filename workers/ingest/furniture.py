@@ -16,13 +16,24 @@ MAX_FURNITURE_CHARS: Final = 400
 _TRIMMED: Final = " \t:.…-–—|*·•►▶▼»›«‹>#[](){}_=~+"
 
 
-def _phrases(name: str) -> frozenset[str]:
+KINDS: Final = ("label", "ad", "promotion", "related", "caption", "copyright", "counter", "ornament")
+"""Every kind of furniture."""
+
+
+def phrases_of(name: str) -> frozenset[str]:
+    """Return the lines of one of the package's lists of phrases."""
     text = files("workers.ingest").joinpath("phrases", name).read_text(encoding="utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
-_LABELS: Final = _phrases("labels.txt")
-_TEASER_HEADINGS: Final = _phrases("teaser-headings.txt")
+def words_of(name: str) -> frozenset[str]:
+    """Return the words of one of the package's lists of words."""
+    return frozenset(word for line in phrases_of(name) for word in line.split())
+
+
+_LABELS: Final = phrases_of("labels.txt")
+_TEASER_HEADINGS: Final = phrases_of("teaser-headings.txt")
+_COMMENT_HEADINGS: Final = phrases_of("comment-headings.txt")
 
 _NETWORKS: Final = "facebook|twitter|x|instagram|whatsapp|telegram|google news|linkedin|tiktok|youtube"
 _LETTERS: Final = r"newsletters?|inbox|alerts?|briefings?|bulletins?|digest|youtube channel|whatsapp channel|podcast"
@@ -83,6 +94,14 @@ _PICTURE_END: Final = re.compile(
     r"|[.!?\"”]\s(?:photos?|images?|pictures?|foto|bild|imagen)\s?(?:by|credit|courtesy)?:\s?[^.!?:]{2,60}$"
 )
 
+_COUNTED: Final = re.compile(r"[(\[]?\d{1,6}[)\]]?")
+_TEASER_BEGINNINGS: Final = (
+    "more from", "more in", "more on", "more by", "more about", "also in", "latest in", "latest from", "read more on",
+    "read more from", "from around", "popular in", "trending in", "related to", "best of", "stories from", "up next",
+    "mehr aus", "mehr von", "mehr über", "más de", "más en", "más sobre", "plus de", "dans la rubrique", "mais de",
+)  # fmt: skip
+_ABOUT: Final = ("about the author", "about us", "about the writer", "sobre el autor", "über den autor", "à propos de l'auteur", "written by")
+
 _PROSE_END: Final = tuple(".!?”\"’'»“)。！？」』।؟۔…")
 _ELLIPSIS: Final = ("...", "…", "[...]", "[…]", "(...)")
 
@@ -113,6 +132,19 @@ def furniture_kind(line: str) -> str | None:
 def is_teaser_heading(line: str) -> bool:
     """Return whether a cleaned line heads a list of other articles (`View All`, `Most read`, `Related stories`)."""
     return len(line) <= 60 and _lowered(line).strip(_TRIMMED) in _TEASER_HEADINGS
+
+
+def heading_kind(line: str) -> int:
+    """Return what a cleaned line heads: 0 nothing, 1 other articles, 2 readers' comments, 3 more about the author or
+    the outlet."""
+    if len(line) > 90:
+        return 0
+    plain = _COUNTED.sub("", _lowered(line)).strip(_TRIMMED)
+    if plain in _TEASER_HEADINGS or plain.startswith(_TEASER_BEGINNINGS):
+        return 1
+    if plain in _COMMENT_HEADINGS:
+        return 2
+    return 3 if plain.startswith(_ABOUT) else 0
 
 
 def is_truncated(line: str) -> bool:

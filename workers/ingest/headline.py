@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from schemas.limits import MAX_HEADLINE_CHARS
+from workers.ingest.characters import folded
+from workers.ingest.furniture import ends_like_prose, heading_kind
+from workers.ingest.lines import has_date
 
 _LONGEST_LINE: Final = 160
 _MOST_WORDS: Final = 30
 _FEWEST_WORDS: Final = 3
 _DERIVED_CHARS: Final = 160
 _SHORTEST_SENTENCE: Final = 20
+_BODY_CHARS: Final = 60
+"""Shortest sentence that is taken for the body's beginning rather than for a standfirst or a caption."""
+
+_REACH: Final = 14
 
 _SENTENCE_END: Final = re.compile(r"""[.!?]["”’»)\]]{0,2}(?=\s)|[。！？؟।۔]["”’」』]{0,2}""")
 _NO_END: Final = re.compile(
@@ -35,6 +44,51 @@ def is_headline(line: str, following: str | None) -> bool:
     words = line.split()
     # A name alone in capitals is a byline; two words are a section.
     return _FEWEST_WORDS < len(words) <= _MOST_WORDS or (len(words) == _FEWEST_WORDS and not line.isupper())
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Numbers of the headline's line (None: there is none) and of the first line of the body."""
+
+    line: int | None
+    body: int
+
+
+def find_headline(
+    lines: Sequence[str], kinds: Sequence[str | None], inside: Sequence[bool], title: str | None
+) -> Found:
+    """Return where the headline of a page stands: above the first paragraph of the article, at most `_REACH` lines away.
+
+    `title` is the headline where it is known. Else a line right above a byline or a date is preferred, then the first
+    line that the model finds inside the article, then the longest one.
+    """
+    body = next(
+        (at for at, line in enumerate(lines) if inside[at] and ends_like_prose(line) and len(line) >= _BODY_CHARS),
+        next((at for at, is_in in enumerate(inside) if is_in), len(lines)),
+    )
+    if title and (wanted := folded(title)):
+        same = [at for at in range(min(body + 1, len(lines))) if len(lines[at]) <= _LONGEST_LINE and folded(lines[at]) == wanted]
+        if same:
+            return Found(same[-1], max(body, same[-1] + 1))
+        return Found(None, body)
+    last = lines[body] if body < len(lines) else None
+    likely = [
+        at
+        for at in range(max(0, body - _REACH), body)
+        if not kinds[at]
+        and not heading_kind(lines[at])
+        and is_headline(lines[at], last)
+        and not has_date(lines[at])
+        and byline(lines[at]) is None
+    ]
+    if not likely:
+        return Found(None, body)
+    for at in likely:
+        following = lines[at + 1]
+        if byline(following) is not None or (has_date(following) and len(following) <= 60):
+            return Found(at, body)
+    chosen = next((at for at in likely if inside[at]), None)
+    return Found(chosen if chosen is not None else max(likely, key=lambda at: len(lines[at])), body)
 
 
 def from_text(paragraphs: list[str]) -> str:
