@@ -16,7 +16,7 @@ MAX_FURNITURE_CHARS: Final = 400
 _TRIMMED: Final = " \t:.…-–—|*·•►▶▼»›«‹>#[](){}_=~+"
 
 
-KINDS: Final = ("label", "ad", "promotion", "related", "caption", "copyright", "counter", "ornament")
+KINDS: Final = ("label", "ad", "promotion", "related", "caption", "copyright", "counter", "credit", "ornament")
 """Every kind of furniture."""
 
 
@@ -40,6 +40,10 @@ _LETTERS: Final = r"newsletters?|inbox|alerts?|briefings?|bulletins?|digest|yout
 _AGENCIES: Final = "getty images|afp|reuters|shutterstock|alamy|epa|istock"
 _SUBSCRIBE: Final = (
     "suscríbete|suscríbase|regístrate|síguenos|abonnez-vous|inscrivez-vous|suivez-nous|inscreva-se|iscriviti"
+)
+_SUBSCRIBERS: Final = (
+    "réservée?s? (?:à nos|aux) abonnés|nur für abonnenten|solo para suscriptores|exclusivo para suscriptores"
+    "|(?:for|to) subscribers only|subscribers? (?:only|exclusive)|only (?:for|to) subscribers|exclusivo para assinantes"
 )
 _RELATED: Final = (
     "read|see|watch|listen|also read|read also|read more|read next|related|related article|related story|related news"
@@ -77,7 +81,14 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("related", rf"(?:{_RELATED})\s{{0,2}}[:|»>›→►]\s{{0,2}}\S.{{0,200}}"),
     ("caption", rf"(?:{_PICTURES})\s{{0,2}}(?:by|credit|source)?\s{{0,2}}[:©].{{0,380}}"),
     ("caption", r"\((?:photo|image|picture|foto|bild|imagen)s?\s?(?:by|:|/|credit|courtesy)\b.{0,200}\)?"),
+    ("caption", r"\d{1,2}\s?(?:/|of|von|de|sur)\s?\d{1,2}\b(?!\s(?:per|times)).{0,200}"),
+    ("promotion", r"click to \w+.{0,80}(?:opens in new window).{0,4}"),
     ("caption", r"(?:photo|image|photograph|picture|illustration)s? (?:by|courtesy of|via)\b[^.!?]{2,80}"),
+    ("promotion", r"(?:this|our) (?:story|article|piece|reporting|journalism) (?:was|is) (?:produced|supported|made possible|funded|free|part of|sponsored|republished|originally published)\b.{0,300}"),
+    ("promotion", rf".{{0,80}}\b(?:{_SUBSCRIBERS})\b.{{0,160}}"),
+    ("credit", r"(?:(?:additional )?(?:reporting|writing|editing)|edited|written|compiled|produced) by \w.{2,140}"),
+    ("credit", r"[^.]{3,100} contributed (?:to this|reporting|to the reporting)\b.{0,60}"),
+    ("credit", r"with (?:files|reporting|additional reporting) (?:from|by) .{2,100}"),
     ("copyright", r"(?:©|\(c\)\s?\d{4}|copyright\s{0,2}(?:©|\(c\)|\d{4}|:)).{0,300}"),
     ("copyright", r"this (?:material|article|content) may not be (?:published|reproduced|copied)\b.{0,200}"),
     ("counter", r"\d{1,6}\s(?:shares?|comments?|views?|likes?|kommentare|comentarios|commentaires)"),
@@ -100,6 +111,16 @@ _TEASER_BEGINNINGS: Final = (
     "read more from", "from around", "popular in", "trending in", "related to", "best of", "stories from", "up next",
     "mehr aus", "mehr von", "mehr über", "más de", "más en", "más sobre", "plus de", "dans la rubrique", "mais de",
 )  # fmt: skip
+_COMMENT_BEGINNINGS: Final = (
+    "thoughts on", "responses to", "response to", "comments on", "comments to", "replies to", "comment on this",
+    "comentarios en", "comentários em", "kommentare zu", "commentaires sur", "gedanken zu",
+)  # fmt: skip
+_COMMENT_MARKS: Final = re.compile(
+    r"(?:reply|replies|like reply|report|responder|antworten|répondre|rispondi|ответить|quote|permalink|flag|upvote"
+    r"|(?:show|view|hide) \d{0,4}\s?repl(?:y|ies))$"
+    r"|.{1,50}\b(?:says|said|wrote|dice|sagt|schreibt|dit|diz)\s?(?:on .{6,40})?:$"
+    r"|.{1,40}\b(?:on|am|le|el) .{6,24} (?:at|um|à) \d{1,2}[:.h]\d{2}.{0,6} (?:says|said)"
+)
 _ABOUT: Final = ("about the author", "about us", "about the writer", "sobre el autor", "über den autor", "à propos de l'auteur", "written by")
 
 _PROSE_END: Final = tuple(".!?”\"’'»“)。！？」』।؟۔…")
@@ -142,9 +163,14 @@ def heading_kind(line: str) -> int:
     plain = _COUNTED.sub("", _lowered(line)).strip(_TRIMMED)
     if plain in _TEASER_HEADINGS or plain.startswith(_TEASER_BEGINNINGS):
         return 1
-    if plain in _COMMENT_HEADINGS:
+    if plain in _COMMENT_HEADINGS or plain.startswith(_COMMENT_BEGINNINGS):
         return 2
     return 3 if plain.startswith(_ABOUT) else 0
+
+
+def is_comment_mark(line: str) -> bool:
+    """Return whether a cleaned line is one that stands around readers' comments: `Reply`, `Ada Green says:`."""
+    return len(line) <= 90 and _COMMENT_MARKS.match(_lowered(line).strip(" ·|•")) is not None
 
 
 def is_truncated(line: str) -> bool:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from workers.ingest.furniture import KINDS, ends_like_prose, furniture_kind, heading_kind, is_truncated, words_of
+from workers.ingest.furniture import KINDS, ends_like_prose, furniture_kind, heading_kind, is_comment_mark, is_truncated, words_of
 
 FORMAT: Final = "1"
 """Version of the templates: weights of another don't fit."""
@@ -31,7 +31,15 @@ _PROSE_CHARS: Final = 60
 _LONG: Final = 250
 """Length, in characters, from which a line of prose is an article's rather than a teaser's: it ends a list."""
 
-_MOST_WORTH: Final = 400
+_MOST_WORTH: Final = 800
+_LINE_COST: Final = 20
+_LENGTH_COST: Final = 45
+_SITE_SHARE: Final = 25
+COMMENTS: Final = 2
+_ENOUGH: Final = 300
+"""Characters of prose before the readers' comments from which on these can't be the article."""
+
+_SOON: Final = 8
 _HEADING_COST: Final = (0, -300, -700, -300)
 """By kind of heading, what the main span loses by it, in characters of prose."""
 
@@ -43,6 +51,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+")
 _DATE: Final = re.compile(
     r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b(?:hours?|mins?|minutes?|days?|weeks?) ago\b"
 )
+_DATE_WORDS: Final = words_of("date-words.txt")
 _LISTED: Final = re.compile(r"(?:[-–—•*·+▪►]|\d{1,2}[.)])\s")
 
 _SHAPES: Final = 3 * (len(_LENGTHS) + 1) + 2
@@ -69,11 +78,15 @@ TEMPLATES: Final[tuple[tuple[str, int], ...]] = (
     ("prose before", 6 * _COARSE),
     ("prose after", 6 * _COARSE),
     ("list heading", 4 * 6 * _COARSE),
+    ("comments near", 4 * _COARSE),
     ("capitals", 5 * _COARSE),
     ("function words", 5 * _COARSE),
     ("shared words", 6 * _COARSE),
     ("site and reader words", 8 * _COARSE),
     ("place by the main span", 9 * _COARSE),
+    ("place by shape", 9 * _SHAPES),
+    ("place and shared words", 9 * 6 * _COARSE),
+    ("place and site words", 9 * 8 * _COARSE),
     ("marks", 128),
     ("marks by coarse shape", 128 * _COARSE),
     ("first sign", 6 * _COARSE),
@@ -98,18 +111,16 @@ def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) ->
     `kinds` are the kinds of furniture (`furniture_kind`) where the caller has them.
     """
     kinds = [furniture_kind(line) for line in lines] if kinds is None else kinds
+    headings = headings_of(lines, kinds)
     kind_at = [KINDS.index(kind) + 1 if kind else 0 for kind in kinds]
     shapes = [_FURNITURE if kind else _shape(line) for line, kind in zip(lines, kinds, strict=True)]
-    prose = [
-        len(line) if 8 <= shape < 16 and len(line) >= _PROSE_CHARS else 0
-        for line, shape in zip(lines, shapes, strict=True)
-    ]
+    prose = _prose(lines, kinds)
     total = sum(prose)
     shared = _SharedWords(lines, prose)
     counts = Counter(lines)
-    headings = [heading_kind(line) for line in lines]
-    first, last = _main_span(prose, shapes, headings)
+    first, last = main_span(lines, kinds, headings)
     near = _windows(prose)
+    remarks = _near(lines, shapes)
     padded = [_EDGE, _EDGE, *shapes, _EDGE, _EDGE]
     found = []
     before = 0
@@ -128,6 +139,8 @@ def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) ->
             + (64 if line.endswith(")") else 0)
         )
         words = _WORD.findall(line, 0, 300) if coarse < 3 or len(line) <= 300 else ()
+        place, site = _place(at, first, last), _addressing(words)
+        common = shared.share(words, prose[at] > 0)
         row = (
             shape,
             shape * _SHAPES + padded[at + 1],
@@ -143,11 +156,15 @@ def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) ->
             bisect_right(_MASSES, before) * _COARSE + coarse,
             bisect_right(_MASSES, total - before - prose[at]) * _COARSE + coarse,
             (heading * 6 + bisect_right(_DISTANCES, since)) * _COARSE + coarse,
+            remarks[at] * _COARSE + coarse,
             _capitals(words) * _COARSE + coarse,
             _function_words(words) * _COARSE + coarse,
-            shared.share(words, prose[at] > 0) * _COARSE + coarse,
-            _addressing(words) * _COARSE + coarse,
-            _place(at, first, last) * _COARSE + coarse,
+            common * _COARSE + coarse,
+            site * _COARSE + coarse,
+            place * _COARSE + coarse,
+            place * _SHAPES + shape,
+            (place * 6 + common) * _COARSE + coarse,
+            (place * 8 + site) * _COARSE + coarse,
             marks,
             marks * _COARSE + coarse,
             _first_sign(line) * _COARSE + coarse,
@@ -169,6 +186,20 @@ def has_date(line: str) -> bool:
     return _DATE.search(line, 0, 120) is not None
 
 
+def speaks_of_the_site(lines: Sequence[str]) -> bool:
+    """Return whether lines of prose are about the page itself (cookies, accounts, subscriptions): 1 word in 25 is."""
+    words = [word for line in lines for word in _WORD.findall(line.lower(), 0, 1_000)]
+    return _SITE_SHARE * sum(1 for word in words if word in _SITE_WORDS) > len(words)
+
+
+def is_date_line(line: str) -> bool:
+    """Return whether a line is a date and hardly anything else."""
+    if len(line) > 90 or not has_date(line):
+        return False
+    rest = [word for word in _WORD.findall(line.lower()) if len(word) > 2 and word not in _DATE_WORDS]
+    return len(rest) <= 1
+
+
 def _shape(line: str) -> int:
     """Length in eight steps, and whether the line ends a sentence (8 to 15), is cut off (16 to 23) or neither."""
     length = len(line)
@@ -180,18 +211,62 @@ def _shape(line: str) -> int:
     return 8 + size if ends_like_prose(line) else size
 
 
-def _main_span(prose: Sequence[int], shapes: Sequence[int], headings: Sequence[int]) -> tuple[int, int]:
-    """Return the first and last line of the stretch with the most prose for the fewest other lines.
+def _near(lines: Sequence[str], shapes: Sequence[int]) -> list[int]:
+    """For each line whether a mark of readers' comments stands in the four lines before it (1) and after it (2)."""
+    found = [0] * len(lines)
+    for at, line in enumerate(lines):
+        if (_COARSE_OF[shapes[at]] in (0, 1, 5) or line.endswith(":")) and is_comment_mark(line):
+            for other in range(max(0, at - _WINDOW), min(len(lines), at + _WINDOW + 1)):
+                found[other] |= 2 if other < at else 1
+    return found
+
+
+def headings_of(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
+    """What each line heads (`heading_kind`). Among other buttons, or above the article, `Comments` is a button."""
+    found = []
+    before = 0
+    for at, line in enumerate(lines):
+        kind = heading_kind(line)
+        if kind == COMMENTS and (before < _ENOUGH or (at + 1 < len(lines) and kinds[at + 1] == "label")):
+            kind = 0
+        found.append(kind)
+        before += len(line) if len(line) >= _PROSE_CHARS and ends_like_prose(line) else 0
+    return found
+
+
+def comments_begin(lines: Sequence[str], headings: Sequence[int]) -> int:
+    """Return the line from which all is readers' comments: a heading with a mark of comments soon after. Else the number
+    of lines."""
+    for at, kind in enumerate(headings):
+        if kind == COMMENTS and any(is_comment_mark(line) for line in lines[at + 1 : at + 1 + _SOON]):
+            return at
+    return len(lines)
+
+
+def _prose(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
+    """For each line its length where it is prose, else 0."""
+    return [
+        len(line)
+        if len(line) >= _PROSE_CHARS and not kind and ends_like_prose(line) and not is_truncated(line)
+        else 0
+        for line, kind in zip(lines, kinds, strict=True)
+    ]
+
+
+def main_span(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> tuple[int, int]:
+    """Return the first and last line of the stretch with the most prose for the fewest other lines; (0, -1) for none.
 
     Maximum subsequence segmentation (Pasternack and Roth 2009), with prices by hand.
     """
-    best = score = start = first = last = 0
-    for at, length in enumerate(prose):
+    best = score = start = first = 0
+    last = -1
+    for at, length in enumerate(_prose(lines, kinds)):
+        if headings[at] == COMMENTS:
+            break  # the comments may be longer than the article
         if length:
-            worth = min(length, _MOST_WORTH)
+            score += min(length, _MOST_WORTH)
         else:
-            worth = _HEADING_COST[headings[at]] if headings[at] else -80 if shapes[at] == _FURNITURE else -60
-        score += worth
+            score += _HEADING_COST[headings[at]] or -_LINE_COST - min(len(lines[at]), _LENGTH_COST)
         if score <= 0:
             score, start = 0, at + 1
         elif score > best:

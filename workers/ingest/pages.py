@@ -214,6 +214,7 @@ class Composer:
         rate = 0.0 if bare else draw.choice((0.0, 0.05, 0.1, 0.2))
         subheads = draw.random() < 0.25
         blocks = self._split(article)
+        listed = draw.randrange(len(blocks)) if draw.random() < 0.15 else -1
         lines: Lines = []
         for at, text in enumerate(blocks):
             if at and subheads and draw.random() < 0.25:
@@ -222,7 +223,20 @@ class Composer:
             if at and draw.random() < rate:
                 lines += draw.choice((self._inserted, self._inserted, self._box))(article)
             lines.append((text, furniture_kind(text) is None))
+            if at == listed:
+                lines += self._list(article)
         return lines
+
+    def _list(self, article: Source) -> Lines:
+        draw = self._draw
+        sign = draw.choice(("", "- ", "• ", "* ", "{number}. "))
+        items = draw.choices(article.sentences, k=draw.choice((2, 3, 5)))
+        cut = draw.choice((3, 8, 14, 40))
+        texts = (" ".join(item.split()[:cut]) for item in items)
+        return [
+            (sign.format(number=number) + (text.rstrip(".,;:") if cut < 40 else text), True)
+            for number, text in enumerate(texts, 1)
+        ]
 
     def _split(self, article: Source) -> list[str]:
         """Its paragraphs; sometimes its sentences, since many outlets make a paragraph of each."""
@@ -309,7 +323,7 @@ class Composer:
         draw = self._draw
         lines = self._outside(draw.choice(_COMMENT_HEADS).format(number=draw.randint(1, 400)))
         for _ in range(draw.choice((1, 3, 6, 12))):
-            lines += self._outside(draw.choice((self._name(), f"{self._name()} says:", self._name().replace(" ", "_").lower())))
+            lines += self._outside(draw.choice((self._name(), f"{self._name()} says:", f"{self._name()} on {self._date()} at 10:07 am said:", self._name().replace(" ", "_").lower())))
             if draw.random() < 0.7:
                 lines += self._outside(draw.choice((self._date(), "3 hours ago", "2 days ago", "1 year ago")))
             for _ in range(draw.choice((1, 1, 1, 2))):

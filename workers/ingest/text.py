@@ -14,8 +14,8 @@ from typing import Final
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded
 from workers.ingest.furniture import ends_like_prose, furniture_kind, heading_kind, is_prose
-from workers.ingest.headline import byline, find_headline
-from workers.ingest.lines import features, has_date
+from workers.ingest.headline import byline, find_headline, is_about
+from workers.ingest.lines import comments_begin, features, headings_of, is_date_line, main_span, speaks_of_the_site
 from workers.ingest.repeats import repeats
 from workers.ingest.teasers import teasers
 
@@ -30,6 +30,9 @@ _GAP_LINES: Final = 8
 
 _FAR_SHARE: Final = 4
 """Another part of the page is the article, too, when it has at least one over this of the prose of its main part."""
+
+
+_STANDFIRST_CHARS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Cleaned:
 
 
 REASONS: Final = (
-    "label", "ad", "promotion", "related", "caption", "copyright", "counter", "ornament",
+    "label", "ad", "promotion", "related", "caption", "copyright", "counter", "credit", "ornament",
     "teaser", "comment", "about", "byline", "date", "headline_again", "repeat", "menu", "page",
 )  # fmt: skip
 """Every reason for which a line goes: kinds of furniture; parts of lists; what stands around a headline; text that the
@@ -74,9 +77,12 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
     found = find_headline(lines, kinds, inside, title)
     start = found.line if found.line is not None else next((at for at, is_in in enumerate(inside) if is_in), 0)
     name = None
+    if found.line is not None and _is_standfirst(lines, found.line + 1, found.body):
+        inside[found.line + 1] = True
     for at in range(start, min(found.body, len(lines))):
-        if name is None and at != found.line and (name := byline(lines[at])):
-            gone[at] = "byline"
+        if at != found.line and is_about(lines[at]):
+            name = name or byline(lines[at])
+            gone[at] = "date" if is_date_line(lines[at]) else "byline"
     for at, line in enumerate(lines):
         if at in gone or at == found.line:
             continue
@@ -86,7 +92,7 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
             gone[at] = "headline_again"
     heading = 0
     for at, line in enumerate(lines):
-        heading = heading_kind(line) or (0 if inside[at] else heading)
+        heading = 0 if inside[at] or at < found.body else heading_kind(line) or heading
         if not inside[at] and at not in gone and at != found.line:
             gone[at] = _why(line, heading)
     left = [at for at in range(len(lines)) if at not in gone and at != found.line]
@@ -125,9 +131,16 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
     """Return for each line whether it is the article."""
     if all(kind or (len(line) >= _SURE_CHARS and is_prose(line)) for line, kind in zip(lines, kinds, strict=True)):
         return [kind is None for kind in kinds]
+    headings = headings_of(lines, kinds)
     answer = labeller.label(_weights(), features(lines, kinds))
+    end = comments_begin(lines, headings)
+    answer[end:] = [False] * (len(lines) - end)
     if not any(answer):
-        return [kind is None for kind in kinds]
+        first, last = main_span(lines, kinds, headings)
+        if first > last:
+            return [kind is None for kind in kinds]
+        # The model finds nothing: then the densest stretch of prose is the article.
+        return [first <= at <= last and kind is None for at, kind in enumerate(kinds)]
     parts: list[list[int]] = [[]]
     for at in (at for at, is_in in enumerate(answer) if is_in):
         if parts[-1] and at - parts[-1][-1] > _GAP_LINES:
@@ -136,10 +149,20 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
     masses = [sum(len(lines[at]) for at in part if ends_like_prose(lines[at])) for part in parts]
     least = max(masses) // _FAR_SHARE
     for part, mass in zip(parts, masses, strict=True):
-        if mass < least:
+        if mass < least or (mass < max(masses) and speaks_of_the_site([lines[at] for at in part])):
             for at in part:
                 answer[at] = False
     return answer
+
+
+def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:
+    """Return whether the line after a headline is its standfirst: a byline or a date follows."""
+    return (
+        at + 1 < body
+        and len(lines[at]) >= _STANDFIRST_CHARS
+        and not is_about(lines[at])
+        and any(is_about(line) for line in lines[at + 1 : min(body, at + 3)])
+    )
 
 
 @cache
@@ -151,9 +174,9 @@ def _why(line: str, heading: int) -> str:
     """Why a line goes that the model finds outside the article."""
     if heading:
         return ("", "teaser", "comment", "about")[heading]
-    if has_date(line) and len(line) <= 80:
+    if is_date_line(line):
         return "date"
-    if byline(line):
+    if is_about(line):
         return "byline"
     return "menu" if len(line) <= 40 and not ends_like_prose(line) else "page"
 

@@ -22,13 +22,13 @@ from workers.ingest.lines import SIZE, features
 from workers.ingest.pages import Lines, Source, composed, read_labelled, source
 from workers.ingest.text import split_lines
 
-_COMPOSED: Final = 1_754
-"""Pages that are put together: two for each of the 877 articles."""
+_COMPOSED: Final = 3_508
+"""Pages that are put together: four for each of the 877 articles."""
 
-_REPEATS: Final = 6
+_REPEATS: Final = 8
 """How often each labelled page is shown: there are few, and they are real in their mixture."""
 
-_PARAMETERS: Final = {"c1": 0.05, "c2": 0.5, "max_iterations": 150, "feature.possible_transitions": True}
+_PARAMETERS: Final = {"c1": 0.05, "c2": 8.0, "max_iterations": 150, "feature.possible_transitions": True}
 _FURNITURE_KINDS: Final = frozenset(("menu", "share", "promotion", "copyright", "author", "comment"))
 
 
