@@ -69,7 +69,7 @@ _RESERVED: Final = (
 # Rules that begin with a word of their own, tried on every short line; each fails on the first letters.
 _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("ad", r"(?:the )?(?:story|article|content) (?:continues|resumes) (?:below|after)\b.{0,60}"),
-    ("ad", r"(?:advertisement|sponsored content|promoted content)\s{0,3}[|:–—-].{0,120}"),
+    ("ad", r"(?:advertisement|sponsored content|promoted content)\s{0,3}[|:·•–—-].{0,120}"),
     ("promotion", rf"(?:please |to )?(?:sign up|subscribe)\b.{{0,200}}\b(?:{_LETTERS})\b.{{0,120}}"),
     ("promotion", r"(?:get|receive|want|never miss)\b.{0,160}\b(?:in|to) your (?:e-?mail )?(?:inbox|e-?mail)\b.{0,80}"),
     ("promotion", rf"(?:follow|like|join|find|add) (?:us|our)\b.{{0,60}}\b(?:on|via) (?:{_NETWORKS})\b.{{0,80}}"),

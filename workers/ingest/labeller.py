@@ -70,9 +70,7 @@ def label(weights: Weights, rows: Sequence[Sequence[int]]) -> list[bool]:
     outside = inside = 0
     back: list[tuple[bool, bool]] = []
     for number, row in enumerate(rows):
-        score = weights.bias
-        for feature in row:
-            score += unary[feature]
+        score = weights.bias + sum(map(unary.__getitem__, row))
         if number == 0:
             inside = score - weights.bias  # it is what going on inside gives
             back.append((False, False))

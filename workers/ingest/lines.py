@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from operator import add
 from typing import Final
 
 from workers.ingest.furniture import KINDS, ends_like_prose, furniture_kind, heading_kind, is_comment_mark, is_truncated, words_of
@@ -45,11 +46,18 @@ _HEADING_COST: Final = (0, -300, -700, -300)
 
 _FUNCTION_WORDS: Final = words_of("function-words.txt")
 _SITE_WORDS: Final = words_of("site-words.txt")
+_TELLTALES: Final = words_of("telltale-words.txt")
 _READER_WORDS: Final = words_of("reader-words.txt")
 
+_LOOKED_AT: Final = 220
+_PROSE_LOOKED_AT: Final = 600
+"""Characters of a line whose words are looked at."""
+
+_LONG_WORD: Final = 6
+_DIGIT: Final = re.compile("[0-9]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _DATE: Final = re.compile(
-    r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b(?:hours?|mins?|minutes?|days?|weeks?) ago\b"
+    r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b\d{1,2} (?:hours?|hrs?|mins?|minutes?|days?|weeks?) ago\b"
 )
 _DATE_WORDS: Final = words_of("date-words.txt")
 _LISTED: Final = re.compile(r"(?:[-–—•*·+▪►]|\d{1,2}[.)])\s")
@@ -105,13 +113,11 @@ _COARSE_OF: Final = tuple(
 """No end of a sentence and short, the same and longer, a short sentence, a long one, cut off, furniture."""
 
 
-def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) -> list[tuple[int, ...]]:
+def features(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> list[tuple[int, ...]]:
     """Return the features of each cleaned line: for each template one number below `SIZE`.
 
-    `kinds` are the kinds of furniture (`furniture_kind`) where the caller has them.
+    `kinds` are the kinds of furniture (`furniture_kind`), `headings` what lines head (`headings_of`).
     """
-    kinds = [furniture_kind(line) for line in lines] if kinds is None else kinds
-    headings = headings_of(lines, kinds)
     kind_at = [KINDS.index(kind) + 1 if kind else 0 for kind in kinds]
     shapes = [_FURNITURE if kind else _shape(line) for line, kind in zip(lines, kinds, strict=True)]
     prose = _prose(lines, kinds)
@@ -138,7 +144,8 @@ def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) ->
             + (32 if "?" in line or "!" in line else 0)
             + (64 if line.endswith(")") else 0)
         )
-        words = _WORD.findall(line, 0, 300) if coarse < 3 or len(line) <= 300 else ()
+        # Long prose speaks for itself: its words would cost more than they tell.
+        words = _tokens(line) if coarse != 3 or len(line) <= _LOOKED_AT else []
         place, site = _place(at, first, last), _addressing(words)
         common = shared.share(words, prose[at] > 0)
         row = (
@@ -157,7 +164,7 @@ def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) ->
             bisect_right(_MASSES, total - before - prose[at]) * _COARSE + coarse,
             (heading * 6 + bisect_right(_DISTANCES, since)) * _COARSE + coarse,
             remarks[at] * _COARSE + coarse,
-            _capitals(words) * _COARSE + coarse,
+            _capitals(line if words else "") * _COARSE + coarse,
             _function_words(words) * _COARSE + coarse,
             common * _COARSE + coarse,
             site * _COARSE + coarse,
@@ -169,7 +176,7 @@ def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) ->
             marks * _COARSE + coarse,
             _first_sign(line) * _COARSE + coarse,
         )
-        found.append(tuple(offset + value for offset, value in zip(OFFSETS, row, strict=True)))
+        found.append(tuple(map(add, OFFSETS, row)))
         before += prose[at]
         if headings[at]:
             heading, since = headings[at], 0
@@ -183,13 +190,18 @@ def features(lines: Sequence[str], kinds: Sequence[str | None] | None = None) ->
 
 def has_date(line: str) -> bool:
     """Return whether a date or a time of day stands in the first 120 characters of a line."""
-    return _DATE.search(line, 0, 120) is not None
+    return _DIGIT.search(line, 0, 120) is not None and _DATE.search(line, 0, 120) is not None
 
 
 def speaks_of_the_site(lines: Sequence[str]) -> bool:
     """Return whether lines of prose are about the page itself (cookies, accounts, subscriptions): 1 word in 25 is."""
     words = [word for line in lines for word in _WORD.findall(line.lower(), 0, 1_000)]
-    return _SITE_SHARE * sum(1 for word in words if word in _SITE_WORDS) > len(words)
+    return _SITE_SHARE * sum(map(_SITE_WORDS.__contains__, words)) > len(words)
+
+
+def has_telltale(text: str) -> bool:
+    """Return whether a text holds a word that hardly any article has and much of what stands around them."""
+    return not _TELLTALES.isdisjoint(text.lower().split())
 
 
 def is_date_line(line: str) -> bool:
@@ -284,14 +296,8 @@ def _place(at: int, first: int, last: int) -> int:
 
 def _addressing(words: Sequence[str]) -> int:
     """How many words speak of the site (none, one, two, more) and whether one speaks to the reader."""
-    site = reader = 0
-    for word in words:
-        word = word.lower()
-        if word in _SITE_WORDS:
-            site += 1
-        elif word in _READER_WORDS:
-            reader = 1
-    return min(site, 3) * 2 + reader
+    site = sum(map(_SITE_WORDS.__contains__, words))
+    return min(site, 3) * 2 + (not _READER_WORDS.isdisjoint(words))
 
 
 def _windows(prose: Sequence[int]) -> list[tuple[int, int]]:
@@ -305,9 +311,14 @@ def _windows(prose: Sequence[int]) -> list[tuple[int, int]]:
     ]
 
 
-def _capitals(words: Sequence[str]) -> int:
+def _tokens(line: str) -> list[str]:
+    """The words at the beginning of a line, lower case; signs other than full stops and commas stay on them."""
+    return line[:_LOOKED_AT].lower().replace(".", " ").replace(",", " ").split()
+
+
+def _capitals(line: str) -> int:
     """Share of the words of four or more letters that begin with a capital, in four steps; 4 without such words."""
-    long = [word for word in words if len(word) >= 4]
+    long = [word for word in line[:_LOOKED_AT].split() if len(word) >= 4]
     if not long:
         return 4
     share = 100 * sum(1 for word in long if word[0].isupper()) // len(long)
@@ -317,7 +328,7 @@ def _capitals(words: Sequence[str]) -> int:
 def _function_words(words: Sequence[str]) -> int:
     if not words:
         return 4
-    share = 100 * sum(1 for word in words if word in _FUNCTION_WORDS) // len(words)
+    share = 100 * sum(map(_FUNCTION_WORDS.__contains__, words)) // len(words)
     return 0 if share == 0 else 1 if share < 20 else 2 if share < 35 else 3
 
 
@@ -335,21 +346,23 @@ def _first_sign(line: str) -> int:
 
 
 class _SharedWords:
-    """The longer words of a page's prose, each with the number of lines of prose that hold it."""
+    """The longer words of a page's prose: those of any line, and those of several."""
 
     def __init__(self, lines: Sequence[str], prose: Sequence[int]) -> None:
         self._lines, self._prose = lines, prose
-        self._counts: Counter[str] | None = None
+        self._any: set[str] = set()
+        self._several: set[str] = set()
 
     def share(self, words: Sequence[str], in_prose: bool) -> int:
         """Return which part of the longer words stands in other lines of prose, too, in five steps; 5 for no words."""
-        if self._counts is None:
-            self._counts = Counter()
-            for line, length in zip(self._lines, self._prose, strict=True):
-                if length:
-                    self._counts.update({word for word in _WORD.findall(line.lower(), 0, 2_000) if len(word) >= 5})
-        long = {word.lower() for word in words if len(word) >= 5}
+        long = {word for word in words if len(word) >= _LONG_WORD}
         if not long:
             return 5
-        counts, least = self._counts, 2 if in_prose else 1
-        return bisect_right(_SHARES, 100 * sum(1 for word in long if counts[word] >= least) // len(long))
+        if not self._any:
+            for line, length in zip(self._lines, self._prose, strict=True):
+                if length:
+                    new = {word for word in line[:_PROSE_LOOKED_AT].lower().split() if len(word) >= _LONG_WORD}
+                    self._several |= self._any & new
+                    self._any |= new
+        known = self._several if in_prose else self._any
+        return bisect_right(_SHARES, 100 * len(long & known) // len(long))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from workers.ingest.furniture import furniture_kind
+from workers.ingest.furniture import furniture_kind, phrases_of
 
 ARTICLE_KINDS: Final = frozenset(("headline", "standfirst", "body", "subheading"))
 """Kinds of lines that are the article; all others are not."""
@@ -136,6 +136,7 @@ _PROMOTIONS: Final = (
     "|You can read the full terms here. They explain what we collect, how we use it and what choices you have."
     "|Ad choices|The Post and its partners set cookies to measure our audience and show you advertising based on your interests."
 ).split("|")
+_PROSE: Final = tuple(sorted(phrases_of("furniture-prose.txt")))
 _AUTHORS: Final = (
     "{name} is a reporter who covers courts and schools. Follow her on Twitter."
     "|{name} has worked for newspapers since 1998 and lives with two dogs by the sea."
@@ -176,6 +177,7 @@ class Composer:
 
     def __init__(self, sources: Sequence[Source], furniture: Sequence[str], seed: int) -> None:
         self._sources, self._furniture = sources, furniture
+        self._promotions = (*_PROMOTIONS, *_PROSE)
         self._draw = random.Random(seed)
 
     def page(self, article: Source) -> Lines:
@@ -186,7 +188,7 @@ class Composer:
         if not bare:
             lines += self._menu(draw.choice((0, 0, 4, 10, 25, 60, 120)))
             if draw.random() < 0.35:
-                lines += self._outside(*draw.sample(_PROMOTIONS, draw.choice((1, 1, 2, 4))))
+                lines += self._outside(*draw.sample(self._promotions, draw.choice((1, 1, 2, 4))))
             if draw.random() < 0.2:
                 lines += self._teasers(draw.choice((2, 4, 8)))
             if draw.random() < 0.25:
@@ -251,7 +253,7 @@ class Composer:
             (
                 lambda: self._outside("Advertisement"),
                 lambda: self._outside("Advertisement", "Story continues below"),
-                lambda: self._outside(draw.choice(_PROMOTIONS)),
+                lambda: self._outside(draw.choice(self._promotions)),
                 lambda: self._outside(f"READ MORE: {self._cased(other.headline)}"),
                 lambda: self._outside(f"Also read | {other.headline}"),
                 lambda: self._outside("Read more", self._cased(other.headline)),
@@ -268,7 +270,7 @@ class Composer:
         draw = self._draw
         lines: Lines = []
         if draw.random() < 0.3:
-            lines += self._outside(*(self._named(text) for text in draw.sample(_AUTHORS, draw.choice((1, 2)))))
+            lines += self._outside(*draw.sample(_AUTHORS, draw.choice((1, 2))))
         if draw.random() < 0.4:
             names = [word.strip(".,’'\"") for word in " ".join(article.paragraphs).split() if word[0].isupper()]
             lines += self._outside(draw.choice(("Tags", "Topics", "Filed under:", "Tags:")))
@@ -281,10 +283,10 @@ class Composer:
         for block in blocks:
             lines += block()
             if draw.random() < 0.2:
-                lines += self._outside(draw.choice(_PROMOTIONS))
+                lines += self._outside(draw.choice(self._promotions))
         lines += self._menu(draw.choice((0, 5, 15, 40, 90)))
         if draw.random() < 0.35:
-            lines += self._outside(*draw.sample(_PROMOTIONS, draw.choice((2, 4, 8))))
+            lines += self._outside(*draw.sample(self._promotions, draw.choice((2, 4, 8))))
         if draw.random() < 0.15:
             lines += self._outside(*(f"{draw.choice(_SECTIONS)} ({draw.randint(1, 99)})" for _ in range(12)))
         if self._furniture and draw.random() < 0.5:
@@ -399,15 +401,16 @@ class Composer:
         return f"{self._draw.choice(_FIRST)} {self._draw.choice(_LAST)}"
 
     def _named(self, text: str) -> str:
-        return text.format(name=self._name()) if "{name}" in text else text
+        while "{name}" in text:
+            text = text.replace("{name}", self._name(), 1)
+        return text
 
     def _cased(self, title: str) -> str:
         style = self._draw.random()
         return title.title() if style < 0.4 else title.upper() if style < 0.45 else title
 
-    @staticmethod
-    def _outside(*texts: str) -> Lines:
-        return [(text, False) for text in texts if text.strip()]
+    def _outside(self, *texts: str) -> Lines:
+        return [(self._named(text), False) for text in texts if text.strip()]
 
 
 def composed(sources: Sequence[Source], furniture: Sequence[str], count: int, seed: int = 0) -> Iterator[Lines]:

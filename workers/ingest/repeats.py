@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
+
+from workers.ingest.characters import folded
 
 _QUOTES: Final = ("“", '"', "”", "„", "«", "»", "‘", "'", "‹", "「", "『", "❝")
 
@@ -23,8 +26,21 @@ _PULL_QUOTE_CHARS: Final = 600
 _SEARCH_BUDGET: Final = 20_000_000
 """Characters searched for pull quotes in one text, so that a hostile text costs no more than some 10 ms."""
 
+_PART_CHARS: Final = 20
+"""Length, folded, of the longest sentence of a quote at least, when it is looked for in parts."""
+
+_SENTENCE_END: Final = re.compile(r"[.!?…]+\s+")
+
 _REFRAIN: Final = 3
 """A paragraph that comes this often, not in a row, is a refrain and stays."""
+
+
+def _said_in_parts(quote: str, fold: str, folds: Sequence[str]) -> bool:
+    """Return whether each sentence of a quote stands in one other paragraph, as in `“One,” she said. “Two.”`."""
+    parts = [part for part in map(folded, _SENTENCE_END.split(quote)) if part]
+    if len(parts) < 2 or max(map(len, parts)) < _PART_CHARS:
+        return False
+    return any(fold != other and all(part in other for part in parts) for other in folds)
 
 
 def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
@@ -46,7 +62,7 @@ def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
             continue
         if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:
             searches -= 1
-            if joined.count(fold) > counts[fold]:
+            if joined.count(fold) > counts[fold] or (quote and _said_in_parts(paragraphs[index], fold, folds)):
                 gone.add(index)  # it stands inside a longer paragraph, too
                 continue
         if 1 < counts[fold] < _REFRAIN:

@@ -13,9 +13,9 @@ from typing import Final
 
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded
-from workers.ingest.furniture import ends_like_prose, furniture_kind, heading_kind, is_prose
+from workers.ingest.furniture import ends_like_prose, furniture_kind, heading_kind, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
-from workers.ingest.lines import comments_begin, features, headings_of, is_date_line, main_span, speaks_of_the_site
+from workers.ingest.lines import comments_begin, features, has_telltale, headings_of, is_date_line, main_span, speaks_of_the_site
 from workers.ingest.repeats import repeats
 from workers.ingest.teasers import teasers
 
@@ -23,7 +23,7 @@ _WRAPPED: Final = range(40, 101)
 """Lengths, in characters, of lines that were broken by a program and not by an author."""
 
 _SURE_CHARS: Final = 100
-"""A text whose lines are all sentences of at least this length is an article as it is."""
+"""Length, in characters, of a sentence that is surely an article's."""
 
 _GAP_LINES: Final = 8
 """From so many lines outside on, what stands beyond them is another part of the page."""
@@ -129,10 +129,10 @@ def _finished(
 
 def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
     """Return for each line whether it is the article."""
-    if all(kind or (len(line) >= _SURE_CHARS and is_prose(line)) for line, kind in zip(lines, kinds, strict=True)):
-        return [kind is None for kind in kinds]
     headings = headings_of(lines, kinds)
-    answer = labeller.label(_weights(), features(lines, kinds))
+    if _is_bare(lines, kinds, headings):
+        return [kind is None for kind in kinds]
+    answer = labeller.label(_weights(), features(lines, kinds, headings))
     end = comments_begin(lines, headings)
     answer[end:] = [False] * (len(lines) - end)
     if not any(answer):
@@ -163,6 +163,17 @@ def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:
         and not is_about(lines[at])
         and any(is_about(line) for line in lines[at + 1 : min(body, at + 3)])
     )
+
+
+def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> bool:
+    """Return whether a text is an article and nothing else, but for furniture that the rules know: below the first line
+    all are sentences, one of them long, and no word speaks of the page. Most texts are; the model is not asked then."""
+    if any(headings) or has_telltale(" ".join(lines)):
+        return False
+    for line, kind in zip(lines[1:], kinds[1:], strict=True):
+        if not kind and (not ends_like_prose(line) or is_truncated(line)):
+            return False
+    return any(len(line) >= _SURE_CHARS and ends_like_prose(line) for line in lines)
 
 
 @cache

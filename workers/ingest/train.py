@@ -17,8 +17,9 @@ import orjson
 import pycrfsuite
 
 from workers.ingest.characters import clean_line
+from workers.ingest.furniture import furniture_kind
 from workers.ingest.labeller import SCALE, Weights, dump
-from workers.ingest.lines import SIZE, features
+from workers.ingest.lines import SIZE, features, headings_of
 from workers.ingest.pages import Lines, Source, composed, read_labelled, source
 from workers.ingest.text import split_lines
 
@@ -49,7 +50,9 @@ def train(pages: Iterable[Lines]) -> Weights:
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(_PARAMETERS)
     for lines in pages:
-        rows = features([text for text, _label in lines])
+        texts = [text for text, _label in lines]
+        kinds = [furniture_kind(text) for text in texts]
+        rows = features(texts, kinds, headings_of(texts, kinds))
         trainer.append([[str(number) for number in row] for row in rows], ["A" if label else "O" for _text, label in lines])
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model")
