@@ -13,6 +13,8 @@ from typing import Final
 MAX_FURNITURE_CHARS: Final = 400
 """Longer paragraphs are never furniture."""
 
+MAX_HEADING_CHARS: Final = 90
+
 _TRIMMED: Final = " \t:.…-–—|*·•►▶▼»›«‹>#[](){}_=~+"
 
 
@@ -123,7 +125,8 @@ _COMMENT_MARKS: Final = re.compile(
 )
 _ABOUT: Final = ("about the author", "about us", "about the writer", "sobre el autor", "über den autor", "à propos de l'auteur", "written by")
 
-_PROSE_END: Final = tuple(".!?”\"’'»“)。！？」』।؟۔…")
+PROSE_ENDS: Final = tuple(".!?”\"’'»“)。！？」』।؟۔…")
+"""How a sentence ends."""
 _ELLIPSIS: Final = ("...", "…", "[...]", "[…]", "(...)")
 
 
@@ -158,7 +161,7 @@ def is_teaser_heading(line: str) -> bool:
 def heading_kind(line: str) -> int:
     """Return what a cleaned line heads: 0 nothing, 1 other articles, 2 readers' comments, 3 more about the author or
     the outlet."""
-    if len(line) > 90:
+    if len(line) > MAX_HEADING_CHARS:
         return 0
     plain = _COUNTED.sub("", _lowered(line)).strip(_TRIMMED)
     if plain in _TEASER_HEADINGS or plain.startswith(_TEASER_BEGINNINGS):
@@ -180,7 +183,7 @@ def is_truncated(line: str) -> bool:
 
 def ends_like_prose(line: str) -> bool:
     """Return whether a line ends as a sentence does."""
-    return line.endswith(_PROSE_END)
+    return line.endswith(PROSE_ENDS)
 
 
 def is_prose(line: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from operator import add
 from typing import Final
 
-from workers.ingest.furniture import KINDS, ends_like_prose, furniture_kind, heading_kind, is_comment_mark, is_truncated, words_of
+from workers.ingest.furniture import KINDS, MAX_HEADING_CHARS, ends_like_prose, furniture_kind, heading_kind, is_comment_mark, is_truncated, words_of
 
 FORMAT: Final = "1"
 """Version of the templates: weights of another don't fit."""
@@ -238,7 +238,7 @@ def headings_of(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
     found = []
     before = 0
     for at, line in enumerate(lines):
-        kind = heading_kind(line)
+        kind = heading_kind(line) if len(line) <= MAX_HEADING_CHARS else 0
         if kind == COMMENTS and (before < _ENOUGH or (at + 1 < len(lines) and kinds[at + 1] == "label")):
             kind = 0
         found.append(kind)

@@ -35,8 +35,11 @@ _REFRAIN: Final = 3
 """A paragraph that comes this often, not in a row, is a refrain and stays."""
 
 
-def _said_in_parts(quote: str, fold: str, folds: Sequence[str]) -> bool:
+def _said_in_parts(quote: str, fold: str, folds: Sequence[str], joined: str) -> bool:
     """Return whether each sentence of a quote stands in one other paragraph, as in `“One,” she said. “Two.”`."""
+    end = _SENTENCE_END.search(quote)
+    if end is None or joined.count(folded(quote[: end.start()])) < 2:
+        return False
     parts = [part for part in map(folded, _SENTENCE_END.split(quote)) if part]
     if len(parts) < 2 or max(map(len, parts)) < _PART_CHARS:
         return False
@@ -62,7 +65,7 @@ def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
             continue
         if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:
             searches -= 1
-            if joined.count(fold) > counts[fold] or (quote and _said_in_parts(paragraphs[index], fold, folds)):
+            if joined.count(fold) > counts[fold] or (quote and _said_in_parts(paragraphs[index], fold, folds, joined)):
                 gone.add(index)  # it stands inside a longer paragraph, too
                 continue
         if 1 < counts[fold] < _REFRAIN:

@@ -18,7 +18,7 @@ from workers.ingest.language import FastTextIdentifier, LanguageIdentifier, iden
 from workers.ingest.refusal import REASONS, Refusal
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 """Declared version of the rules in this package: it is raised by hand when output changes."""
 
 _LIBRARIES: Final = ("trafilatura", "lxml", "ftfy", "tldextract", "orjson")

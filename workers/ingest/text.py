@@ -13,7 +13,7 @@ from typing import Final
 
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded
-from workers.ingest.furniture import ends_like_prose, furniture_kind, heading_kind, is_truncated
+from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
 from workers.ingest.lines import comments_begin, features, has_telltale, headings_of, is_date_line, main_span, speaks_of_the_site
 from workers.ingest.repeats import repeats
@@ -25,6 +25,8 @@ _WRAPPED: Final = range(40, 101)
 _SURE_CHARS: Final = 100
 """Length, in characters, of a sentence that is surely an article's."""
 
+_SENTENCE_ENDS: Final = (*PROSE_ENDS, ":")
+
 _GAP_LINES: Final = 8
 """From so many lines outside on, what stands beyond them is another part of the page."""
 
@@ -33,6 +35,7 @@ _FAR_SHARE: Final = 4
 
 
 _STANDFIRST_CHARS: Final = 30
+_EDGE_LINES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +171,14 @@ def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:
 def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> bool:
     """Return whether a text is an article and nothing else, but for furniture that the rules know: below the first line
     all are sentences, one of them long, and no word speaks of the page. Most texts are; the model is not asked then."""
-    if any(headings) or has_telltale(" ".join(lines)):
+    if any(headings):
         return False
     for line, kind in zip(lines[1:], kinds[1:], strict=True):
-        if not kind and (not ends_like_prose(line) or is_truncated(line)):
+        if not kind and (not line.endswith(_SENTENCE_ENDS) or is_truncated(line)):
             return False
+    # What speaks of the page stands at its edges.
+    if has_telltale(" ".join(lines[:_EDGE_LINES])) or has_telltale(" ".join(lines[-_EDGE_LINES:])):
+        return False
     return any(len(line) >= _SURE_CHARS and ends_like_prose(line) for line in lines)
 
 
