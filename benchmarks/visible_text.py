@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 _HIDDEN = frozenset(("script", "style", "noscript", "template", "svg", "head", "iframe", "select", "textarea"))
 _BLOCKS = frozenset(
-    "address article aside blockquote br button dd div dl dt figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr"
-    " li main nav ol p pre section table td th time tr ul".split()
+    """address article aside blockquote br button dd div dl dt figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr
+    li main nav ol p pre section table td th time tr ul""".split()  # noqa: SIM905  (a list of this length is unreadable)
 )
 
 

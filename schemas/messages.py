@@ -47,12 +47,19 @@ class Published(Struct, kw_only=True, frozen=True):
     confidence: Unit
 
 
+class RemovedText(Struct, kw_only=True, frozen=True):
+    """A line of the raw document that is not the article, and a code for why it went (`ad`, `teaser`, ...)."""
+
+    text: str
+    reason: str
+
+
 class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One clean article (news.articles).
 
     `body` holds the paragraphs, joined by an empty line. `content_hash` is over headline and body without regard to
     case, accents' form, punctuation and spacing: equal hashes mean the same text. `processing` maps each stage
-    that has touched the record to its version.
+    that has touched the record to its version. `removed` is for audits, and empty unless it is asked for.
     """
 
     id: ArticleId
@@ -70,6 +77,7 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     published: Published | None = None
     fetched_at: Instant | None = None
     extra: dict[str, Any] = {}
+    removed: tuple[RemovedText, ...] = ()
 
 
 class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):

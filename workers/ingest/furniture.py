@@ -43,6 +43,7 @@ _AGENCIES: Final = "getty images|afp|reuters|shutterstock|alamy|epa|istock"
 _SUBSCRIBE: Final = (
     "suscríbete|suscríbase|regístrate|síguenos|abonnez-vous|inscrivez-vous|suivez-nous|inscreva-se|iscriviti"
 )
+_MADE: Final = "produced|supported|made possible|funded|free|part of|sponsored|republished|originally published"
 _SUBSCRIBERS: Final = (
     "réservée?s? (?:à nos|aux) abonnés|nur für abonnenten|solo para suscriptores|exclusivo para suscriptores"
     "|(?:for|to) subscribers only|subscribers? (?:only|exclusive)|only (?:for|to) subscribers|exclusivo para assinantes"
@@ -86,7 +87,7 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("caption", r"\d{1,2}\s?(?:/|of|von|de|sur)\s?\d{1,2}\b(?!\s(?:per|times)).{0,200}"),
     ("promotion", r"click to \w+.{0,80}(?:opens in new window).{0,4}"),
     ("caption", r"(?:photo|image|photograph|picture|illustration)s? (?:by|courtesy of|via)\b[^.!?]{2,80}"),
-    ("promotion", r"(?:this|our) (?:story|article|piece|reporting|journalism) (?:was|is) (?:produced|supported|made possible|funded|free|part of|sponsored|republished|originally published)\b.{0,300}"),
+    ("promotion", rf"(?:this|our) (?:story|article|piece|reporting|journalism) (?:was|is) (?:{_MADE})\b.{{0,300}}"),
     ("promotion", rf".{{0,80}}\b(?:{_SUBSCRIBERS})\b.{{0,160}}"),
     ("credit", r"(?:(?:additional )?(?:reporting|writing|editing)|edited|written|compiled|produced) by \w.{2,140}"),
     ("credit", r"[^.]{3,100} contributed (?:to this|reporting|to the reporting)\b.{0,60}"),
@@ -123,7 +124,15 @@ _COMMENT_MARKS: Final = re.compile(
     r"|.{1,50}\b(?:says|said|wrote|dice|sagt|schreibt|dit|diz)\s?(?:on .{6,40})?:$"
     r"|.{1,40}\b(?:on|am|le|el) .{6,24} (?:at|um|à) \d{1,2}[:.h]\d{2}.{0,6} (?:says|said)"
 )
-_ABOUT: Final = ("about the author", "about us", "about the writer", "sobre el autor", "über den autor", "à propos de l'auteur", "written by")
+_ABOUT: Final = (
+    "about the author",
+    "about us",
+    "about the writer",
+    "sobre el autor",
+    "über den autor",
+    "à propos de l'auteur",
+    "written by",
+)
 
 PROSE_ENDS: Final = tuple(".!?”\"’'»“)。！？」』।؟۔…")
 """How a sentence ends."""

@@ -60,7 +60,7 @@ class Found:
 def find_headline(
     lines: Sequence[str], kinds: Sequence[str | None], inside: Sequence[bool], title: str | None
 ) -> Found:
-    """Return where the headline of a page stands: above the first paragraph of the article, at most `_REACH` lines away.
+    """Return where the headline of a page stands: above the first paragraph of the article, not too far away.
 
     `title` is the headline where it is known. Else lines above a byline or a date are preferred, those that the model
     finds inside the article, and those of more than three words.
@@ -70,7 +70,11 @@ def find_headline(
         next((at for at, is_in in enumerate(inside) if is_in), len(lines)),
     )
     if title and (wanted := folded(title)):
-        same = [at for at in range(min(body + 1, len(lines))) if len(lines[at]) <= _LONGEST_LINE and folded(lines[at]) == wanted]
+        same = [
+            at
+            for at in range(min(body + 1, len(lines)))
+            if len(lines[at]) <= _LONGEST_LINE and folded(lines[at]) == wanted
+        ]
         if same:
             return Found(same[-1], max(body, same[-1] + 1))
         return Found(None, body)

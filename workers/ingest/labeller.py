@@ -26,8 +26,8 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """For each feature how much it speaks for the article, [SIZE]; `enter` and `leave` are what a change of label costs,
-    `digest` is the SHA-256 of the file, hex."""
+    """For each feature how much it speaks for the article, [SIZE]; `enter` and `leave` are what a change of label
+    costs, `digest` is the SHA-256 of the file, hex."""
 
     unary: tuple[int, ...]
     enter: int

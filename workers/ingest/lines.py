@@ -1,4 +1,4 @@
-"""What can be seen of a line of plain text without understanding it: numbers for the model that tells article from page.
+"""What can be seen of a line of plain text without understanding it, for the model that tells article from page.
 
 Each line gets one whole number for each of the `TEMPLATES`: its length and ending, what stands around it, where on the
 page it is, how much prose surrounds it, whether it heads a list. No template looks at a single word, but for the lists
@@ -14,7 +14,15 @@ from collections.abc import Sequence
 from operator import add
 from typing import Final
 
-from workers.ingest.furniture import KINDS, MAX_HEADING_CHARS, ends_like_prose, furniture_kind, heading_kind, is_comment_mark, is_truncated, words_of
+from workers.ingest.furniture import (
+    KINDS,
+    MAX_HEADING_CHARS,
+    ends_like_prose,
+    heading_kind,
+    is_comment_mark,
+    is_truncated,
+    words_of,
+)
 
 FORMAT: Final = "1"
 """Version of the templates: weights of another don't fit."""
@@ -57,7 +65,8 @@ _LONG_WORD: Final = 6
 _DIGIT: Final = re.compile("[0-9]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _DATE: Final = re.compile(
-    r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b\d{1,2} (?:hours?|hrs?|mins?|minutes?|days?|weeks?) ago\b"
+    r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b"
+    r"|\b\d{1,2} (?:hours?|hrs?|mins?|minutes?|days?|weeks?) ago\b"
 )
 _DATE_WORDS: Final = words_of("date-words.txt")
 _LISTED: Final = re.compile(r"(?:[-–—•*·+▪►]|\d{1,2}[.)])\s")
@@ -247,8 +256,8 @@ def headings_of(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
 
 
 def comments_begin(lines: Sequence[str], headings: Sequence[int]) -> int:
-    """Return the line from which all is readers' comments: a heading with a mark of comments soon after. Else the number
-    of lines."""
+    """Return the line from which all is readers' comments: a heading with a mark of comments soon after. Else the
+    number of lines."""
     for at, kind in enumerate(headings):
         if kind == COMMENTS and any(is_comment_mark(line) for line in lines[at + 1 : at + 1 + _SOON]):
             return at
@@ -258,9 +267,7 @@ def comments_begin(lines: Sequence[str], headings: Sequence[int]) -> int:
 def _prose(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
     """For each line its length where it is prose, else 0."""
     return [
-        len(line)
-        if len(line) >= _PROSE_CHARS and not kind and ends_like_prose(line) and not is_truncated(line)
-        else 0
+        len(line) if len(line) >= _PROSE_CHARS and not kind and ends_like_prose(line) and not is_truncated(line) else 0
         for line, kind in zip(lines, kinds, strict=True)
     ]
 

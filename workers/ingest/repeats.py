@@ -9,7 +9,8 @@ from typing import Final
 
 from workers.ingest.characters import folded
 
-_QUOTES: Final = ("“", '"', "”", "„", "«", "»", "‘", "'", "‹", "「", "『", "❝")
+QUOTES: Final = ("“", '"', "”", "„", "«", "»", "‘", "'", "‹", "「", "『", "❝")
+"""What a quote begins with."""
 
 _QUOTE_CHARS: Final = 40
 """Shortest folded quote that is taken for a pull quote when it comes again: shorter ones are said twice in earnest."""
@@ -47,11 +48,9 @@ def _said_in_parts(quote: str, fold: str, folds: Sequence[str], joined: str) -> 
 
 
 def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
-    """Return the numbers of the paragraphs that only say again what stands elsewhere. `folds` are their folded forms."""
+    """Return the numbers of the paragraphs that only say again what stands elsewhere. `folds` are their folds."""
     gone = {
-        index
-        for index, fold in enumerate(folds)
-        if index and len(fold) >= _ADJACENT_CHARS and fold == folds[index - 1]
+        index for index, fold in enumerate(folds) if index and len(fold) >= _ADJACENT_CHARS and fold == folds[index - 1]
     }
     order = [index for index in range(len(folds)) if index not in gone]
     counts = Counter(folds[index] for index in order)
@@ -60,7 +59,7 @@ def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
     seen: Counter[str] = Counter()
     for index in order:
         fold = folds[index]
-        quote = paragraphs[index].startswith(_QUOTES)
+        quote = paragraphs[index].startswith(QUOTES)
         if len(fold) < (_QUOTE_CHARS if quote else _REPEAT_CHARS):
             continue
         if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:

@@ -15,8 +15,16 @@ from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded
 from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
-from workers.ingest.lines import comments_begin, features, has_telltale, headings_of, is_date_line, main_span, speaks_of_the_site
-from workers.ingest.repeats import repeats
+from workers.ingest.lines import (
+    comments_begin,
+    features,
+    has_telltale,
+    headings_of,
+    is_date_line,
+    main_span,
+    speaks_of_the_site,
+)
+from workers.ingest.repeats import QUOTES, repeats
 from workers.ingest.teasers import teasers
 
 _WRAPPED: Final = range(40, 101)
@@ -36,6 +44,7 @@ _FAR_SHARE: Final = 4
 
 _STANDFIRST_CHARS: Final = 30
 _EDGE_LINES: Final = 3
+_MOST_QUOTES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class Cleaned:
     headline: str | None = None
     byline: str | None = None
     removed: list[Removed] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """The line of each paragraph."""
 
 
 REASONS: Final = (
@@ -89,7 +100,7 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
     for at, line in enumerate(lines):
         if at in gone or at == found.line:
             continue
-        if at < start and not inside[at] or at < start and found.line is not None:
+        if (at < start and not inside[at]) or (at < start and found.line is not None):
             gone[at] = _why(line, 0)
         elif found.line is not None and at < found.body and folded(line) == folded(lines[found.line]):
             gone[at] = "headline_again"
@@ -120,10 +131,17 @@ def _finished(
     again = repeats([lines[at] for at in left], folds)
     for at in again:
         gone[left[at]] = "repeat"
-    kept = [(lines[at], fold) for number, (at, fold) in enumerate(zip(left, folds, strict=True)) if number not in again]
+    kept = [number for number in range(len(left)) if number not in again]
+    quotes = [at for at, reason in gone.items() if reason == "page" and lines[at].startswith(QUOTES)]
+    if quotes:
+        said = "\n".join(folds[number] for number in kept)
+        for at in quotes[:_MOST_QUOTES]:
+            if folded(lines[at]) in said:
+                gone[at] = "repeat"
     return Cleaned(
-        paragraphs=[line for line, _fold in kept],
-        folds=[fold for _line, fold in kept],
+        paragraphs=[lines[left[number]] for number in kept],
+        folds=[folds[number] for number in kept],
+        numbers=[left[number] for number in kept],
         headline=lines[headline] if headline is not None else None,
         byline=name,
         removed=[Removed(at, lines[at], gone[at]) for at in sorted(gone)],

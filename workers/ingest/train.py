@@ -1,7 +1,7 @@
 """Trains the weights of the model of lines: `python -m workers.ingest.train --articles FILE --pages DIR --out FILE`.
 
-`--articles` is a file of NDJSON ({"url", "text"}, also .gz): pages are put together around them. `--pages` is a folder of
-labelled pages; those of the split `tune` are added. The same files give the same weights. Needs python-crfsuite.
+`--articles` is a file of NDJSON ({"url", "text"}, also .gz): pages are put together around them. `--pages` is a folder
+of labelled pages; those of the split `tune` are added. The same files give the same weights. Needs python-crfsuite.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import orjson
 import pycrfsuite
 
 from workers.ingest.characters import clean_line
+from workers.ingest.composer import Source, composed, source
 from workers.ingest.furniture import furniture_kind
 from workers.ingest.labeller import SCALE, Weights, dump
 from workers.ingest.lines import SIZE, features, headings_of
-from workers.ingest.pages import Lines, Source, composed, read_labelled, source
+from workers.ingest.pages import Lines, read_labelled
 from workers.ingest.text import split_lines
 
 _COMPOSED: Final = 3_508
@@ -53,7 +54,9 @@ def train(pages: Iterable[Lines]) -> Weights:
         texts = [text for text, _label in lines]
         kinds = [furniture_kind(text) for text in texts]
         rows = features(texts, kinds, headings_of(texts, kinds))
-        trainer.append([[str(number) for number in row] for row in rows], ["A" if label else "O" for _text, label in lines])
+        trainer.append(
+            [[str(number) for number in row] for row in rows], ["A" if label else "O" for _text, label in lines]
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model")
         trainer.train(path)
