@@ -135,9 +135,9 @@ class Composer:
 
     def _split(self, article: Source) -> list[str]:
         """Its paragraphs; sometimes its sentences, since many outlets make a paragraph of each."""
-        if self._draw.random() < 0.3:
-            return list(article.sentences)
-        return list(article.paragraphs)
+        blocks = list(article.sentences if self._draw.random() < 0.3 else article.paragraphs)
+        # Short articles are as good as long ones.
+        return blocks[: self._draw.choice((1, 2, 3, 4))] if self._draw.random() < 0.2 else blocks
 
     def _inserted(self, article: Source) -> Lines:
         draw = self._draw

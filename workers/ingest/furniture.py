@@ -15,6 +15,9 @@ MAX_FURNITURE_CHARS: Final = 400
 
 MAX_HEADING_CHARS: Final = 90
 
+_SHORT_CHARS: Final = 130
+_SENTENCE_STARTS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ“\"'‘")
+
 _TRIMMED: Final = " \t:.…-–—|*·•►▶▼»›«‹>#[](){}_=~+"
 
 
@@ -98,6 +101,14 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("counter", r"(?:\d{1,2}|\w{3,5})[ -]min(?:ute)?s? read"),
 )  # fmt: skip
 
+_FIRST_WORDS: Final = frozenset(
+    "the story article content advertisement sponsored promoted please to sign subscribe get receive want never follow like join"
+    " find add download install click tap support help melden abonnieren jetzt this our photo image photograph picture illustration"
+    " photos images pictures illustrations copyright reporting additional writing editing edited written compiled produced with"
+    " suscríbete suscríbase regístrate síguenos abonnez-vous inscrivez-vous suivez-nous inscreva-se iscriviti".split()
+)
+"""First words of the rules below, as far as they can begin a sentence."""
+
 _BEGINNING: Final = re.compile("|".join(f"(?:{pattern})$" for _kind, pattern in _BEGINNINGS))
 _BEGINNING_KINDS: Final = tuple((kind, re.compile(f"(?:{pattern})$")) for kind, pattern in _BEGINNINGS)
 
@@ -143,6 +154,11 @@ def furniture_kind(line: str) -> str | None:
     """Return what kind of furniture a cleaned line is (`ad`, `caption`, ...), or None when it may be the article."""
     if len(line) > MAX_FURNITURE_CHARS:
         return None
+    if len(line) > _SHORT_CHARS and line[0] in _SENTENCE_STARTS and line.endswith(PROSE_ENDS[:3]):
+        # Most lines are such sentences: a look at the first word tells nearly all that the rules would.
+        text = line[:_SHORT_CHARS].lower()
+        if text.partition(" ")[0] not in _FIRST_WORDS and "serv" not in line and ": " not in line and "|" not in line:
+            return None
     text = _lowered(line)
     plain = text.strip(_TRIMMED)
     if not plain:

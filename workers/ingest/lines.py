@@ -58,7 +58,7 @@ _TELLTALES: Final = words_of("telltale-words.txt")
 _READER_WORDS: Final = words_of("reader-words.txt")
 
 _LOOKED_AT: Final = 220
-_PROSE_LOOKED_AT: Final = 600
+_PROSE_LOOKED_AT: Final = 300
 """Characters of a line whose words are looked at."""
 
 _LONG_WORD: Final = 6

@@ -13,7 +13,7 @@ from typing import Final
 
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded
-from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_truncated
+from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_prose, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
 from workers.ingest.lines import (
     comments_begin,
@@ -162,6 +162,7 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
             return [kind is None for kind in kinds]
         # The model finds nothing: then the densest stretch of prose is the article.
         return [first <= at <= last and kind is None for at, kind in enumerate(kinds)]
+    _continue(lines, kinds, headings, answer)
     parts: list[list[int]] = [[]]
     for at in (at for at, is_in in enumerate(answer) if is_in):
         if parts[-1] and at - parts[-1][-1] > _GAP_LINES:
@@ -174,6 +175,20 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
             for at in part:
                 answer[at] = False
     return answer
+
+
+def _continue(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int], answer: list[bool]) -> None:
+    """A paragraph that follows one of the article, with nothing but furniture between, and speaks of no page, is the
+    article's, too, within the densest stretch of prose. Sets `answer`."""
+    first, last = main_span(lines, kinds, headings)
+    follows = False
+    for at in range(first, last + 1):
+        if kinds[at]:
+            continue
+        prose = is_prose(lines[at])
+        if follows and prose and not answer[at]:
+            answer[at] = not has_telltale(lines[at]) and not speaks_of_the_site([lines[at]])
+        follows = prose and answer[at]
 
 
 def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:
