@@ -91,9 +91,7 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("promotion", r"click to \w+.{0,80}(?:opens in new window).{0,4}"),
     ("caption", r"(?:photo|image|photograph|picture|illustration)s? (?:by|courtesy of|via)\b[^.!?]{2,80}"),
     ("promotion", rf"(?:this|our) (?:story|article|piece|reporting|journalism) (?:was|is) (?:{_MADE})\b.{{0,300}}"),
-    ("promotion", rf".{{0,80}}\b(?:{_SUBSCRIBERS})\b.{{0,160}}"),
     ("credit", r"(?:(?:additional )?(?:reporting|writing|editing)|edited|written|compiled|produced) by \w.{2,140}"),
-    ("credit", r"[^.]{3,100} contributed (?:to this|reporting|to the reporting)\b.{0,60}"),
     ("credit", r"with (?:files|reporting|additional reporting) (?:from|by) .{2,100}"),
     ("copyright", r"(?:©|\(c\)\s?\d{4}|copyright\s{0,2}(?:©|\(c\)|\d{4}|:)).{0,300}"),
     ("copyright", r"this (?:material|article|content) may not be (?:published|reproduced|copied)\b.{0,200}"),
@@ -101,18 +99,15 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("counter", r"(?:\d{1,2}|\w{3,5})[ -]min(?:ute)?s? read"),
 )  # fmt: skip
 
-_FIRST_WORDS: Final = frozenset(
-    "the story article content advertisement sponsored promoted please to sign subscribe get receive want never follow like join"
-    " find add download install click tap support help melden abonnieren jetzt this our photo image photograph picture illustration"
-    " photos images pictures illustrations copyright reporting additional writing editing edited written compiled produced with"
-    " suscríbete suscríbase regístrate síguenos abonnez-vous inscrivez-vous suivez-nous inscreva-se iscriviti".split()
-)
+_FIRST_WORDS: Final = words_of("first-words.txt")
 """First words of the rules below, as far as they can begin a sentence."""
 
 _BEGINNING: Final = re.compile("|".join(f"(?:{pattern})$" for _kind, pattern in _BEGINNINGS))
 _BEGINNING_KINDS: Final = tuple((kind, re.compile(f"(?:{pattern})$")) for kind, pattern in _BEGINNINGS)
 
-# Rules about how a line ends or what stands within it.
+# Rules about how a line ends or what stands within it; each is tried where a part of it is found.
+_CONTRIBUTED: Final = re.compile(r"[^.]{3,100} contributed (?:to this|reporting|to the reporting)\b.{0,60}$")
+_FOR_SUBSCRIBERS: Final = re.compile(rf".{{0,80}}\b(?:{_SUBSCRIBERS})\b.{{0,160}}$")
 _PICTURE_END: Final = re.compile(
     rf"\((?:(?:photo|image|foto|ap photo|file photo|credit)\b|(?:{_AGENCIES})\b)[^()]{{0,80}}\)$"
     rf"|[/|]\s?(?:{_AGENCIES})(?:\s?[/|].{{0,60}})?$"
@@ -173,6 +168,12 @@ def furniture_kind(line: str) -> str | None:
         text, max(0, len(text) - 160)
     ):
         return "caption"
+    if " contributed " in text and _CONTRIBUTED.match(text):
+        return "credit"
+    if ("abon" in text or "subscriber" in text or "suscriptor" in text or "assinante" in text) and (
+        _FOR_SUBSCRIBERS.match(text)
+    ):
+        return "promotion"
     if ("serv" in text or "vorbehalten" in text) and any(words in text for words in _RESERVED):
         return "copyright"
     return None

@@ -122,10 +122,13 @@ _COARSE_OF: Final = tuple(
 """No end of a sentence and short, the same and longer, a short sentence, a long one, cut off, furniture."""
 
 
-def features(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> list[tuple[int, ...]]:
+def features(
+    lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int], span: tuple[int, int]
+) -> list[tuple[int, ...]]:
     """Return the features of each cleaned line: for each template one number below `SIZE`.
 
-    `kinds` are the kinds of furniture (`furniture_kind`), `headings` what lines head (`headings_of`).
+    `kinds` are the kinds of furniture (`furniture_kind`), `headings` what lines head (`headings_of`),
+    `span` the densest stretch of prose (`main_span`).
     """
     kind_at = [KINDS.index(kind) + 1 if kind else 0 for kind in kinds]
     shapes = [_FURNITURE if kind else _shape(line) for line, kind in zip(lines, kinds, strict=True)]
@@ -133,7 +136,7 @@ def features(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequen
     total = sum(prose)
     shared = _SharedWords(lines, prose)
     counts = Counter(lines)
-    first, last = main_span(lines, kinds, headings)
+    first, last = span
     near = _windows(prose)
     remarks = _near(lines, shapes)
     padded = [_EDGE, _EDGE, *shapes, _EDGE, _EDGE]

@@ -30,6 +30,7 @@ _SEARCH_BUDGET: Final = 20_000_000
 _PART_CHARS: Final = 20
 """Length, folded, of the longest sentence of a quote at least, when it is looked for in parts."""
 
+_MOST_PARTS: Final = 6
 _SENTENCE_END: Final = re.compile(r"[.!?…]+\s+")
 
 _REFRAIN: Final = 3
@@ -42,7 +43,7 @@ def _said_in_parts(quote: str, fold: str, folds: Sequence[str], joined: str) -> 
     if end is None or joined.count(folded(quote[: end.start()])) < 2:
         return False
     parts = [part for part in map(folded, _SENTENCE_END.split(quote)) if part]
-    if len(parts) < 2 or max(map(len, parts)) < _PART_CHARS:
+    if not 2 <= len(parts) <= _MOST_PARTS or max(map(len, parts)) < _PART_CHARS:
         return False
     return any(fold != other and all(part in other for part in parts) for other in folds)
 

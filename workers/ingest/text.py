@@ -97,12 +97,13 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
         if at != found.line and is_about(lines[at]):
             name = name or byline(lines[at])
             gone[at] = "date" if is_date_line(lines[at]) else "byline"
+    headline = folded(lines[found.line]) if found.line is not None else ""
     for at, line in enumerate(lines):
         if at in gone or at == found.line:
             continue
         if (at < start and not inside[at]) or (at < start and found.line is not None):
             gone[at] = _why(line, 0)
-        elif found.line is not None and at < found.body and folded(line) == folded(lines[found.line]):
+        elif at < found.body and found.line is not None and folded(line) == headline:
             gone[at] = "headline_again"
     heading = 0
     for at, line in enumerate(lines):
@@ -153,16 +154,17 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
     headings = headings_of(lines, kinds)
     if _is_bare(lines, kinds, headings):
         return [kind is None for kind in kinds]
-    answer = labeller.label(_weights(), features(lines, kinds, headings))
+    span = main_span(lines, kinds, headings)
+    answer = labeller.label(_weights(), features(lines, kinds, headings, span))
     end = comments_begin(lines, headings)
     answer[end:] = [False] * (len(lines) - end)
     if not any(answer):
-        first, last = main_span(lines, kinds, headings)
+        first, last = span
         if first > last:
             return [kind is None for kind in kinds]
         # The model finds nothing: then the densest stretch of prose is the article.
         return [first <= at <= last and kind is None for at, kind in enumerate(kinds)]
-    _continue(lines, kinds, headings, answer)
+    _continue(lines, kinds, span, answer)
     parts: list[list[int]] = [[]]
     for at in (at for at, is_in in enumerate(answer) if is_in):
         if parts[-1] and at - parts[-1][-1] > _GAP_LINES:
@@ -177,10 +179,10 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
     return answer
 
 
-def _continue(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int], answer: list[bool]) -> None:
+def _continue(lines: Sequence[str], kinds: Sequence[str | None], span: tuple[int, int], answer: list[bool]) -> None:
     """A paragraph that follows one of the article, with nothing but furniture between, and speaks of no page, is the
     article's, too, within the densest stretch of prose. Sets `answer`."""
-    first, last = main_span(lines, kinds, headings)
+    first, last = span
     follows = False
     for at in range(first, last + 1):
         if kinds[at]:

@@ -20,7 +20,7 @@ from workers.ingest.characters import clean_line
 from workers.ingest.composer import Source, composed, source
 from workers.ingest.furniture import furniture_kind
 from workers.ingest.labeller import SCALE, Weights, dump
-from workers.ingest.lines import SIZE, features, headings_of
+from workers.ingest.lines import SIZE, features, headings_of, main_span
 from workers.ingest.pages import Lines, read_labelled
 from workers.ingest.text import split_lines
 
@@ -53,7 +53,8 @@ def train(pages: Iterable[Lines]) -> Weights:
     for lines in pages:
         texts = [text for text, _label in lines]
         kinds = [furniture_kind(text) for text in texts]
-        rows = features(texts, kinds, headings_of(texts, kinds))
+        headings = headings_of(texts, kinds)
+        rows = features(texts, kinds, headings, main_span(texts, kinds, headings))
         trainer.append(
             [[str(number) for number in row] for row in rows], ["A" if label else "O" for _text, label in lines]
         )

@@ -106,7 +106,8 @@ def test_features_are_in_range(pages: list[LabelledPage]) -> None:
     for page in pages[::7]:
         texts = [text for _kind, text in page.lines]
         kinds = [furniture_kind(text) for text in texts]
-        for row in features(texts, kinds, headings_of(texts, kinds)):
+        headings = headings_of(texts, kinds)
+        for row in features(texts, kinds, headings, main_span(texts, kinds, headings)):
             assert len(row) == len(TEMPLATES)
             assert all(low <= number < high for low, number, high in zip(OFFSETS, row, ends, strict=True))
 
