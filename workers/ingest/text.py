@@ -208,7 +208,9 @@ def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequen
     all are sentences, one of them long, and no word speaks of the page. Most texts are; the model is not asked then."""
     if any(headings):
         return False
-    for line, kind in zip(lines[1:], kinds[1:], strict=True):
+    # Scrapers cut long texts off: a long last line without an end is a paragraph, too.
+    end = len(lines) - 1 if len(lines[-1]) >= _SURE_CHARS else len(lines)
+    for line, kind in zip(lines[1:end], kinds[1:end], strict=True):
         if not kind and (not line.endswith(_SENTENCE_ENDS) or is_truncated(line)):
             return False
     # What speaks of the page stands at its edges.
