@@ -96,6 +96,7 @@ class Settings:
     )
 
     # -- stages
+    ingest_keep_removed: bool = _setting(False, "keep what ingest removes, and why, in the articles: for audits")
     dedup_window_days: float = _setting(7.0, "how far back copies are looked for, days", check=_between(0.01, 60))
     dedup_forward_copies: bool = _setting(False, "send near copies on, tagged with their cluster")
     dedup_max_entries: int = _setting(

@@ -16,6 +16,7 @@ from workers.stage import Stage
 class StageOptions:
     """What a user may choose about the stages' decisions. The same options give the same bytes."""
 
+    ingest_keep_removed: bool = False
     dedup_window: timedelta = DEDUP_WINDOW
     dedup_forward_copies: bool = False
     dedup_max_entries: int = 2_000_000
@@ -30,7 +31,7 @@ class StageOptions:
 def _ingest(options: StageOptions) -> Stage:
     from workers import ingest
 
-    return ingest.load()
+    return ingest.load(keep_removed=options.ingest_keep_removed)
 
 
 def _dedup(options: StageOptions) -> Stage:
