@@ -17,8 +17,10 @@ from workers.entities.tagger import CrfTagger, Tagger
 from workers.entities.wordlists import lists_version
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
-DECLARED_VERSION: Final = "1.0.0"
+DECLARED_VERSION: Final = "1.1.0"
 """Of the rules and the form of the output. Raise it when they change. Weights and lists add a hash each."""
+
+_NOTES: Final = {"PER": "person", "ORG": "organisation", "LOC": "place", "MISC": "other"}
 
 
 class EntitiesStage(Stage):
@@ -29,6 +31,8 @@ class EntitiesStage(Stage):
     sinks = (topics.TAGGED,)
     kinds = ("tagged", "unsupported_language")
     reasons = ("bad_article",)
+    notes = ("person", "organisation", "place", "other")
+    """One for each entity, so that metrics show how many of each type articles have."""
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
@@ -51,7 +55,8 @@ class EntitiesStage(Stage):
         except InvalidMessage as error:
             return Reject("bad_article", str(error))
         kind = "tagged" if entities.status == "ok" else "unsupported_language"
-        return Emit(kind, (Message(topics.TAGGED, article.id.encode(), value),))
+        notes = tuple(_NOTES[entity.type] for entity in entities.items)
+        return Emit(kind, (Message(topics.TAGGED, article.id.encode(), value),), notes=notes)
 
     def entities(self, headline: str, body: str, language: str) -> Entities:
         """Return the entities of a text in `language` (a BCP 47 tag, `und` where unknown)."""
