@@ -101,6 +101,7 @@ class Settings:
     dedup_max_entries: int = _setting(
         2_000_000, "most articles held by dedup for a partition", check=_between(1_000, 50_000_000)
     )
+    entities_gazetteer: str = _setting("", "file of a team's own names (TSV or NDJSON: surface, type, id, priority)")
 
     # -- the process
     state_dir: str = _setting(".newsmill", "directory for snapshots and the local cluster's data")

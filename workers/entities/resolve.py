@@ -33,6 +33,7 @@ from workers.entities.names import (
 )
 from workers.entities.people import ALIAS_CONFIDENCE, FULL_NAME_CONFIDENCE, by_full_name, by_surname
 from workers.entities.places import CountryForm
+from workers.entities.team import CONFIDENCE as TEAM_CONFIDENCE
 from workers.entities.tokens import tokenize
 
 ORGANISATION_CONFIDENCE = 0.93
@@ -62,7 +63,7 @@ def resolve(headline: str, body: str, mentions: Sequence[Found]) -> tuple[Entity
     from the table of people).
     """
     texts = {"headline": headline, "body": body}
-    groups = _people(mentions) + _organisations(mentions) + _others(texts, mentions)
+    groups = _with_team_ids(_people(mentions) + _organisations(mentions) + _others(texts, mentions), mentions)
     if not groups:
         return ()
     lead = max(LEAD_CHARS, body.find("\n")) if "\n" in body else LEAD_CHARS
@@ -86,6 +87,26 @@ def resolve(headline: str, body: str, mentions: Sequence[Found]) -> tuple[Entity
         entities.append((-entity.salience, group.at[0], entity))
     entities.sort(key=lambda item: item[:2])
     return tuple(entity for *_, entity in entities)
+
+
+def _with_team_ids(groups: list[_Group], mentions: Sequence[Found]) -> list[_Group]:
+    """Return `groups` with the ids of a team's gazetteer as their first links; groups of one id and type are one."""
+    merged: list[_Group] = []
+    by_id: dict[tuple[str, str], _Group] = {}
+    for group in groups:
+        ids = Counter(mentions[at].id for at in sorted(group.at) if mentions[at].id is not None)
+        if not ids:
+            merged.append(group)
+            continue
+        identity = ids.most_common(1)[0][0] or ""
+        first = by_id.setdefault((group.kind, identity), group)
+        if first is not group:
+            first.at += group.at
+            continue
+        others = [link for link in group.links if link.id != identity]
+        group.links = [EntityLink(id=identity, confidence=TEAM_CONFIDENCE), *others]
+        merged.append(group)
+    return merged
 
 
 def _best_name(group: _Group, found: Iterable[Found], texts: dict[str, str]) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from schemas import topics
 from schemas.codec import InvalidMessage, decode, encode
 from schemas.messages import Entities, TaggedArticle, UniqueArticle
 from workers.entities import weights
+from workers.entities.cities import cities
 from workers.entities.languages import find_countries, reads_english
-from workers.entities.mentions import find_mentions
+from workers.entities.lexicon import lexicon
+from workers.entities.mentions import find_mentions, with_hits
 from workers.entities.resolve import resolve
 from workers.entities.tagger import CrfTagger, Tagger
+from workers.entities.team import Gazetteer, read_gazetteer
 from workers.entities.wordlists import lists_version
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
@@ -34,9 +38,12 @@ class EntitiesStage(Stage):
     notes = ("person", "organisation", "place", "other")
     """One for each entity, so that metrics show how many of each type articles have."""
 
-    def __init__(self, tagger: Tagger) -> None:
+    def __init__(self, tagger: Tagger, gazetteer: Gazetteer | None = None) -> None:
         self._tagger = tagger
+        self._gazetteer = gazetteer
         self.version = f"{DECLARED_VERSION}+{tagger.version}.{lists_version()}"
+        if gazetteer is not None:
+            self.version += "." + gazetteer.digest[:8]
 
     def process(self, batch: Sequence[Record]) -> list[Outcome]:
         """Return one outcome for each record: the article with its entities, or a rejection (`bad_article`)."""
@@ -60,12 +67,18 @@ class EntitiesStage(Stage):
 
     def entities(self, headline: str, body: str, language: str) -> Entities:
         """Return the entities of a text in `language` (a BCP 47 tag, `und` where unknown)."""
-        if reads_english(language, body):
-            return Entities(status="ok", items=resolve(headline, body, find_mentions(headline, body, self._tagger)))
-        return Entities(status="unsupported_language", items=resolve(headline, body, find_countries(headline, body)))
+        english = reads_english(language, body)
+        found = find_mentions(headline, body, self._tagger) if english else find_countries(headline, body)
+        if self._gazetteer is not None:
+            found = with_hits(headline, body, found, self._gazetteer)
+        return Entities(status="ok" if english else "unsupported_language", items=resolve(headline, body, found))
 
 
-def load() -> EntitiesStage:
-    """Return the stage with the weights of the package. Raises WeightsError when they are damaged."""
+def load(gazetteer: Path | None = None) -> EntitiesStage:
+    """Return the stage with the weights of the package and the team's gazetteer in the file `gazetteer`, if any.
+
+    Raises WeightsError when the weights are damaged, OSError and GazetteerError for the gazetteer.
+    """
     data = (files("workers.entities") / "data" / "english.npz").read_bytes()
-    return EntitiesStage(CrfTagger(weights.load(data)))
+    lexicon(), cities()  # read now, not during the first article
+    return EntitiesStage(CrfTagger(weights.load(data)), None if gazetteer is None else read_gazetteer(gazetteer))
