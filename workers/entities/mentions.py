@@ -11,12 +11,14 @@ from workers.entities.limits import MAX_MENTIONS, MAX_NAME_CHARS, MAX_TOKENS
 from workers.entities.tagger import Tagger
 from workers.entities.team import CONFIDENCE, TAKES_OVER, Gazetteer, Hit
 from workers.entities.tokens import Token, split_sentences, tokenize
+from workers.entities.wordlists import word_list
 
 Field = Literal["headline", "body"]
 
 _POSSESSIVES: Final = frozenset({"'s", "’s", "'S", "’S", "'", "’"})
 _SIGNS: Final = frozenset("\"'“”‘’.,;:-–—()[]/ ")
 _ARTICLES: Final = frozenset({"the", "a", "an"})
+_SUFFIXES: Final = word_list("person-suffix")
 _WOMEN: Final = frozenset({"mrs", "mrs.", "ms", "ms.", "miss", "lady"})
 
 
@@ -116,6 +118,8 @@ def _trimmed(
         start += 1
     while start < end and (sentence[end - 1].text in _SIGNS or sentence[end - 1].text in _POSSESSIVES):
         end -= 1
+    if kind == "PER" and start < end < len(sentence) and sentence[end].text.lower().rstrip(".") in _SUFFIXES:
+        end += 1
     if start >= end or sentence[end - 1].end - sentence[start].start > MAX_NAME_CHARS:
         return None
     words = tuple(token.text for token in sentence[start:end])

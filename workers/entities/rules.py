@@ -17,6 +17,7 @@ from workers.entities.limits import MAX_MENTIONS
 from workers.entities.mentions import Found, read_fields
 from workers.entities.names import parts_of
 from workers.entities.people import by_surname
+from workers.entities.places import country_forms
 from workers.entities.tokens import Token, tokenize
 from workers.entities.wordlists import lines, word_list
 
@@ -59,7 +60,12 @@ class _Words(NamedTuple):
 
 @cache
 def _words(language: str) -> _Words:
-    names: dict[tuple[str, ...], _Name] = {}
+    names = {
+        phrase: _Name("LOC", "iso3166:" + forms[0].country.code)
+        for phrase, forms in country_forms().items()
+        # The English spelling, too, where it means nothing else.
+        if not (forms[0].unsure or forms[0].demonym or forms[0].exact or phrase[0] in word_list("outside-english"))
+    }
     column = 1 + LANGUAGES.index(language)
     for line in lines("lang_countries.tsv"):
         columns = line.split("\t")

@@ -17,6 +17,7 @@ from workers.entities.lexicon import lexicon
 from workers.entities.mentions import find_mentions, with_hits
 from workers.entities.resolve import resolve
 from workers.entities.rules import LANGUAGES, find_by_rules
+from workers.entities.spacy_tagger import SpacyTagger
 from workers.entities.tagger import CrfTagger, Tagger
 from workers.entities.team import Gazetteer, read_gazetteer
 from workers.entities.wordlists import lists_version
@@ -80,11 +81,16 @@ class EntitiesStage(Stage):
         return Entities(status="ok" if english else "unsupported_language", items=resolve(headline, body, found))
 
 
-def load(gazetteer: Path | None = None) -> EntitiesStage:
-    """Return the stage with the weights of the package and the team's gazetteer in the file `gazetteer`, if any.
+def load(gazetteer: Path | None = None, spacy_model: str | None = None) -> EntitiesStage:
+    """Return the stage with the weights of the package, or with a spaCy model in their place, and with the team's
+    gazetteer in the file `gazetteer`, if any.
 
-    Raises WeightsError when the weights are damaged, OSError and GazetteerError for the gazetteer.
+    Raises WeightsError when the weights are damaged, SpacyError, and OSError and GazetteerError for the gazetteer.
     """
-    data = (files("workers.entities") / "data" / "english.npz").read_bytes()
     lexicon(), cities()  # read now, not during the first article
-    return EntitiesStage(CrfTagger(weights.load(data)), None if gazetteer is None else read_gazetteer(gazetteer))
+    tagger: Tagger
+    if spacy_model is None:
+        tagger = CrfTagger(weights.load((files("workers.entities") / "data" / "english.npz").read_bytes()))
+    else:
+        tagger = SpacyTagger(spacy_model)
+    return EntitiesStage(tagger, None if gazetteer is None else read_gazetteer(gazetteer))
