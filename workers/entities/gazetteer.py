@@ -102,6 +102,9 @@ def _is_id(text: str) -> bool:
 
 def phrase_of(form: str) -> Phrase:
     """Return `form` as the tagger sees it: lower-cased tokens."""
+    pieces = form.lower().replace("-", " - ").split()
+    if all(piece == "-" or (piece.isalpha() and len(piece) > 1) for piece in pieces):
+        return tuple(pieces)  # what the tokenizer makes of it, without its cost
     return tuple(token.text.lower() for token in tokenize(form, 20))
 
 

@@ -12,6 +12,7 @@ from schemas.codec import InvalidMessage, decode, encode
 from schemas.messages import Entities, TaggedArticle, UniqueArticle
 from workers.entities import weights
 from workers.entities.cities import cities
+from workers.entities.gazetteer import known_names
 from workers.entities.languages import find_countries, reads_english
 from workers.entities.lexicon import lexicon
 from workers.entities.mentions import find_mentions, with_hits
@@ -87,7 +88,7 @@ def load(gazetteer: Path | None = None, spacy_model: str | None = None) -> Entit
 
     Raises WeightsError when the weights are damaged, SpacyError, and OSError and GazetteerError for the gazetteer.
     """
-    lexicon(), cities()  # read now, not during the first article
+    lexicon(), cities(), known_names()  # read now, not during the first article
     tagger: Tagger
     if spacy_model is None:
         tagger = CrfTagger(weights.load((files("workers.entities") / "data" / "english.npz").read_bytes()))

@@ -38,6 +38,14 @@ def test_links_of_the_whole_stage(stage, labelled) -> None:
     assert found.right / found.gold >= 0.85
 
 
+def test_links_on_texts_that_the_rules_were_not_made_with(stage) -> None:
+    documents = read((LABELLED.parent / "links-later.txt").read_text(encoding="utf-8"))
+    found = score(documents, lambda one: stage.entities("", one.body, "en").items)
+    assert found.gold > 80
+    assert found.right / found.given >= 0.97, found.wrong
+    assert found.right / found.gold >= 0.8
+
+
 def test_a_wrong_link_is_counted() -> None:
     (document,) = read("[LOC FR Peru] and [LOC - Chile] and [LOC PE Peru]")
     found = score([document], lambda one: resolve("", one.body, one.found()))
