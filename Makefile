@@ -82,7 +82,8 @@ data:
 	@test -d '$(DATA)' || { echo 'name the folder of training data: make train-... DATA=FOLDER'; exit 2; }
 
 .PHONY: train-entities
-train-entities: data $(TRAIN) ## train the weights of entities from DATA/entities/*.conll
+train-entities: data $(TRAIN) ## make the lexicon of entities, then train the weights from DATA/entities/*.conll
+	$(BIN)/python -m workers.entities.lexicon_build
 	$(BIN)/python -m workers.entities.train --data '$(DATA)/entities' --out workers/entities/data/english.npz
 
 .PHONY: train-ingest

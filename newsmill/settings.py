@@ -113,6 +113,8 @@ class Settings:
         "near copies: how much must speak for one story; higher: fewer false copies, more missed ones",
         check=_between(-1.0, 2.5),
     )
+    entities_gazetteer: str = _setting("", "file of a team's own names (TSV or NDJSON: surface, type, id, priority)")
+    entities_spacy_model: str = _setting("", "spaCy model that finds names in place of ours (needs the extra `spacy`)")
 
     # -- the process
     state_dir: str = _setting(".newsmill", "directory for snapshots and the local cluster's data")
