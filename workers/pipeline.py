@@ -20,7 +20,7 @@ class StageOptions:
     dedup_max_entries: int = 2_000_000
     dedup_similarity: float = 0.05
     dedup_containment: float = 0.3
-    dedup_evidence: float = 0.6
+    dedup_evidence: float = 0.65
 
 
 # Imports are inside the functions: a worker loads the libraries and models of its own stage alone.
