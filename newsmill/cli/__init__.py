@@ -28,6 +28,7 @@ COMMANDS: Final = (
     Command("up", "newsmill.cli.up", "command", "Start a local Apache Kafka with all topics and workers."),
     Command("down", "newsmill.cli.up", "down", "Stop what `newsmill up` started; the data is kept."),
     Command("topics", "newsmill.cli.topics", "command", "Create, list or describe the topics on a cluster."),
+    Command("gateway", "newsmill.cli.gateway", "command", "Take documents over HTTP and send them to news.raw."),
     Command("feed", "newsmill.cli.feed", "command", "Send documents to news.raw."),
     Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
     Command("status", "newsmill.cli.status", "command", "Tell whether all is well: throughput, lag, problems."),

@@ -177,18 +177,7 @@ def _look_at(settings: Settings, topic: str) -> str:
 
 
 def _producer(settings: Settings) -> Any:
-    timeout_ms = _milliseconds(settings.commit_timeout_s)
-    request_ms = max(1_000, timeout_ms // 3)
-    return KafkaProducer(
-        **clients.producer(settings),
-        enable_idempotence=True,
-        linger_ms=20,
-        request_timeout_ms=request_ms,
-        # A record is given up before the window's wait ends, so that its own error is told.
-        delivery_timeout_ms=timeout_ms - request_ms // 2,
-        max_block_ms=timeout_ms,
-        bootstrap_timeout_ms=timeout_ms,
-    )
+    return KafkaProducer(**clients.confirming_producer(settings, settings.commit_timeout_s), linger_ms=20)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -12,12 +12,11 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Final
 
-import msgspec
-
 from newsmill.feed import formats, readers
 from newsmill.feed.document import Document, FileId, Position
 from newsmill.feed.errors import ChangedInputError, InputError
 from newsmill.feed.inputs import STDIN, Input
+from newsmill.feed.keying import document_key
 from schemas import headers as h
 from schemas.keys import source_key
 
@@ -157,7 +156,7 @@ class FileSource(Source):
                 headers.append((h.LOCATOR, PurePath(source.name).name.encode("utf-8", "surrogateescape")))
             key = source_key(None, None)
         else:
-            key = _key(piece.value)
+            key = document_key(piece.value)
         return Document(
             value=piece.value,
             key=key,
@@ -243,22 +242,3 @@ def _mark_last(documents: Iterator[Document]) -> Iterator[Document]:
         raise
     if held is not None:
         yield replace(held, position=replace(held.position, done=True))
-
-
-class _Keyed(msgspec.Struct):
-    url: Any = None
-    source: Any = None
-
-
-_KEYED: Final = msgspec.json.Decoder(_Keyed)
-
-
-def _key(value: bytes) -> bytes:
-    """Return the key of a JSON document; one that is broken gets the key of an unknown source."""
-    try:
-        keyed = _KEYED.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return source_key(None, None)
-    return source_key(
-        keyed.url if isinstance(keyed.url, str) else None, keyed.source if isinstance(keyed.source, str) else None
-    )

@@ -1,0 +1,119 @@
+"""The OpenAPI document and the gateway agree: schemathesis asks for all that it allows, and for what it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import jsonschema
+import pytest
+import schemathesis
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from newsmill.gateway import openapi
+from newsmill.gateway.documents import Good, read
+from schemas.jsonschema import schema_of
+from schemas.raw import RawInput
+from tests.support.gateway import FakeKafka, served
+
+TOKEN = "a-token-of-the-harbour"
+
+
+@schemathesis.serializer("application/x-ndjson")
+def ndjson(context: Any, value: Any) -> bytes:
+    """An array as lines; whatever else is generated goes as JSON."""
+    if isinstance(value, list):
+        return b"".join(json.dumps(item).encode() + b"\n" for item in value)
+    return json.dumps(value).encode()
+
+
+@pytest.fixture(scope="module", params=["", f"harbour:{TOKEN}"], ids=["open", "tokens"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A gateway that is served in a thread of its own; its settings have small limits, so that they are met."""
+    started, stop = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    async def run() -> None:
+        settings = {"gateway_tokens": request.param, "gateway_request_documents": 5, "gateway_rate": 0.0}
+        async with served(FakeKafka(), **settings) as gateway:
+            found.append(gateway.url)
+            started.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    assert started.wait(20)
+    yield found[0]
+    stop.set()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def api(url: str) -> Any:
+    return schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@hypothesis.settings(
+    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+def test_requests_are_answered_as_described(case: schemathesis.Case, api: Any) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"} if "securitySchemes" in api.raw_schema["components"] else {}
+    case.call_and_validate(headers=headers)
+
+
+def described(**options: Any) -> dict[str, Any]:
+    return openapi.document(**{"request_documents": 100, "tokens": True} | options)
+
+
+def test_it_is_an_openapi_document() -> None:
+    schemathesis.openapi.from_dict(described()).validate()
+
+
+def test_a_document_is_described_as_in_the_schemas_that_scrapers_have() -> None:
+    schemas = described()["components"]["schemas"]
+    text = json.dumps(schema_of(RawInput, "x")).replace("#/$defs/", "#/components/schemas/")
+    raw = json.loads(text)
+    described_raw = schemas["RawInput"]
+    assert described_raw["properties"].keys() == raw["properties"].keys()
+    assert described_raw["anyOf"] == raw["anyOf"]
+    assert set(raw["$defs"]) <= set(schemas)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"text": "x"},
+        {"text": ["x"]},
+        {"text": []},
+        {"html": ["x"]},
+        {"raw_html": "x"},
+        {"body": "x", "text": " "},
+        {"articleBody": ["x"], "url": None},
+        {"text": "x", "authors": ["a", {"name": "b"}, None]},
+        {"text": "x", "authors": {"name": 3}},
+        {"text": "x", "source": {"name": "b", "more": 1}},
+        {"text": "x", "source": []},
+        {"text": "x", "published_at": {"any": "thing"}},
+        {"text": "x", "language": 3},
+        {"text": 3},
+        [],
+        "x",
+    ],
+)
+def test_the_gateway_takes_what_the_schema_allows(value: Any) -> None:
+    valid = jsonschema.Draft202012Validator(schema_of(RawInput, "x")).is_valid(value)
+    (found,) = read(json.dumps(value).encode(), "application/x-ndjson", most=1)
+    assert isinstance(found, Good) == valid
+
+
+def test_positive_data_is_checked() -> None:
+    assert positive_data_acceptance in schemathesis.checks.CHECKS.get_all()
