@@ -33,8 +33,8 @@ Answered when Kafka has acknowledged the documents (all replicas).
 - 429: this token sends too fast; 503: the gateway holds as much as it can, or Kafka is away. Send again after
   `Retry-After` seconds. If a 503 has a receipt, those that it calls `accepted` need not be sent again.
 
-A body without a Content-Type, or with one that says nothing (`text/plain`), is taken for JSON or NDJSON by its first
-byte. Reasons of a rejection: {", ".join(f"`{reason}`" for reason in REASONS)}.
+The body may be compressed (Content-Encoding: gzip). One without a Content-Type, or with one that says nothing
+(`text/plain`), is taken for JSON or NDJSON by its first byte. Reasons of a rejection: {", ".join(f"`{reason}`" for reason in REASONS)}.
 """
 
 
@@ -49,15 +49,6 @@ def document(*, request_documents: int, tokens: bool) -> dict[str, Any]:
         "operationId": "sendArticles",
         "summary": "Send documents",
         "description": _SEND,
-        "parameters": [
-            {
-                "name": "Content-Encoding",
-                "in": "header",
-                "required": False,
-                "description": "whether the body is compressed",
-                "schema": {"type": "string", "enum": ["identity", "gzip"]},
-            }
-        ],
         "requestBody": _request_body(request_documents),
         "responses": _responses(tokens=tokens),
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ import hypothesis
 import jsonschema
 import pytest
 import schemathesis
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from newsmill.gateway import openapi
@@ -31,15 +34,20 @@ def ndjson(context: Any, value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-@pytest.fixture(scope="module", params=["", f"harbour:{TOKEN}"], ids=["open", "tokens"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A gateway that is served in a thread of its own; its settings have small limits, so that they are met."""
+LIMITS = {"gateway_request_documents": 5, "gateway_rate": 0.0}
+CHECKED = hypothesis.settings(
+    max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+
+
+@contextlib.contextmanager
+def address(**settings: Any) -> Iterator[str]:
+    """Serve a gateway in a thread of its own."""
     started, stop = threading.Event(), threading.Event()
     found: list[str] = []
 
     async def run() -> None:
-        settings = {"gateway_tokens": request.param, "gateway_request_documents": 5, "gateway_rate": 0.0}
-        async with served(FakeKafka(), **settings) as gateway:
+        async with served(FakeKafka(), **LIMITS | settings) as gateway:
             found.append(gateway.url)
             started.set()
             await asyncio.to_thread(stop.wait)
@@ -53,24 +61,44 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def api(url: str) -> Any:
-    return schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
+def open_gateway() -> Iterator[str]:
+    with address() as url:
+        yield url
 
 
-schema = schemathesis.pytest.from_fixture("api")
-
-
-@schema.parametrize()
-@hypothesis.settings(
-    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
-)
-def test_requests_are_answered_as_described(case: schemathesis.Case, api: Any) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}"} if "securitySchemes" in api.raw_schema["components"] else {}
-    case.call_and_validate(headers=headers)
+@pytest.fixture(scope="module")
+def closed_gateway() -> Iterator[str]:
+    with address(gateway_tokens=f"harbour:{TOKEN}") as url:
+        yield url
 
 
 def described(**options: Any) -> dict[str, Any]:
-    return openapi.document(**{"request_documents": 100, "tokens": True} | options)
+    return openapi.document(**{"request_documents": LIMITS["gateway_request_documents"], "tokens": True} | options)
+
+
+# 207: the good ones among the items were accepted, the bad ones were not.
+REFUSED = {"expected-statuses": [207, 400, 401, 413, 415, 422]}
+CONFIG = SchemathesisConfig.from_dict({"checks": {"negative_data_rejection": REFUSED}})
+open_api = schemathesis.openapi.from_dict(described(tokens=False), config=CONFIG)
+closed_api = schemathesis.openapi.from_dict(described(), config=CONFIG)
+
+
+@open_api.parametrize()
+@CHECKED
+def test_requests_are_answered_as_described(case: schemathesis.Case, open_gateway: str) -> None:
+    case.call_and_validate(base_url=open_gateway)
+
+
+@closed_api.parametrize()
+@CHECKED
+def test_requests_with_a_token_are_answered_as_described(case: schemathesis.Case, closed_gateway: str) -> None:
+    case.call_and_validate(base_url=closed_gateway, headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+def test_what_is_described_is_what_is_served(open_gateway: str, closed_gateway: str) -> None:
+    for url, tokens in ((open_gateway, False), (closed_gateway, True)):
+        with urllib.request.urlopen(f"{url}/v1/openapi.json", timeout=10) as answer:
+            assert json.load(answer) == json.loads(json.dumps(described(tokens=tokens)))
 
 
 def test_it_is_an_openapi_document() -> None:
