@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +19,7 @@ from newsmill.gateway.body import READ_SECONDS, read_body
 from newsmill.gateway.budget import Budget, Full
 from newsmill.gateway.documents import Bad, Good
 from newsmill.gateway.link import Outgoing
-from newsmill.gateway.outbox import Outbox
+from newsmill.gateway.outbox import STOPPING, Outbox
 from newsmill.gateway.problems import Problem
 from newsmill.gateway.rate import Bucket
 from newsmill.gateway.receipts import ACCEPTED, REJECTED, UNCONFIRMED, Receipt, Result, receipt
@@ -79,6 +80,9 @@ class Gateway:
         self._bytes = Budget(settings.gateway_in_flight_bytes)
         metrics.in_flight_documents.set_function(lambda: self._documents.taken)
         metrics.in_flight_bytes.set_function(lambda: self._bytes.taken)
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._draining = False
         self._openapi = msgspec.json.encode(
             openapi.document(request_documents=settings.gateway_request_documents, tokens=bool(self._tokens))
         )
@@ -96,30 +100,53 @@ class Gateway:
             app.router.add_get(path, handler)
         return app
 
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing new, and return when all that has begun is answered; at the latest after `seconds`.
+
+        aiohttp's own shutdown would drop what is still to come of a body.
+        """
+        self._draining = True
+        if self._active:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
+
     # -- around every request
 
     @web.middleware
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
+        self._active += 1
         try:
-            response = await handler(request)
-        except Problem as problem:
-            response = _answer(problem.status, problem.body(), problems.CONTENT_TYPE, problem.headers)
-        except web.HTTPException as error:
-            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            status = HTTPStatus(error.status)
-            response = _answer(status, problems.details(status, error.reason), problems.CONTENT_TYPE, allow)
-        except Exception:
-            # The text of a document must not be in the log, so neither is what was sent.
-            log.exception("a request failed: a bug of the gateway's")
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
-            body = problems.details(status, "a bug of the gateway's; its log says more")
-            response = _answer(status, body, problems.CONTENT_TYPE)
+            response = await self._answered(request, handler)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+        if self._draining:
+            response.force_close()
         path = request.path if request.path in _PATHS else "other"
         self._metrics.requests.labels(path, response.status).inc()
         if path == ARTICLES:
             self._metrics.seconds.observe(time.perf_counter() - started)
         return response
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return _answer(problem.status, problem.body(), problems.CONTENT_TYPE, problem.headers)
+        except web.HTTPException as error:
+            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            status = HTTPStatus(error.status)
+            return _answer(status, problems.details(status, error.reason), problems.CONTENT_TYPE, allow)
+        except Exception:
+            # The text of a document must not be in the log, so neither is what was sent.
+            log.exception("a request failed: a bug of the gateway's")
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            return _answer(
+                status, problems.details(status, "a bug of the gateway's; its log says more"), problems.CONTENT_TYPE
+            )
 
     def _sender(self, request: web.Request) -> str:
         name = self._tokens.owner(request.headers.get("Authorization"))
@@ -140,7 +167,7 @@ class Gateway:
         sender = self._sender(request)
         bucket = self._buckets[sender]
         self._check_rate(bucket, 1)
-        self._check_kafka()
+        self._check_open()
         # A hold on the bytes is kept until Kafka has answered, also when the sender has not waited for that.
         bytes_held = self._bytes.hold()
         documents_held = self._documents.hold()
@@ -202,6 +229,11 @@ class Gateway:
     def _check_rate(self, bucket: Bucket, count: int) -> None:
         if (wait := bucket.wait(count)) > 0:
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "this token sends too fast", retry_after=wait)
+
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, STOPPING, retry_after=1)
+        self._check_kafka()
 
     def _check_kafka(self) -> None:
         if self._outbox.problem:

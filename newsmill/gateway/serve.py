@@ -13,6 +13,7 @@ from aiohttp import web
 
 from newsmill.errors import NewsmillError
 from newsmill.gateway.app import Gateway
+from newsmill.gateway.body import READ_SECONDS
 from newsmill.gateway.link import KafkaLink, Link
 from newsmill.gateway.outbox import STOPPING, Outbox
 from newsmill.gateway.tokens import Tokens, check_address
@@ -64,7 +65,7 @@ async def _serve(settings: Settings, connect: Callable[[], Link]) -> None:
         auto_decompress=False,
         handler_cancellation=False,
         keepalive_timeout=_KEEPALIVE_SECONDS,
-        shutdown_timeout=settings.gateway_timeout_s + _GRACE_SECONDS,
+        shutdown_timeout=_GRACE_SECONDS,
     )
     port = GATEWAY_METRICS_PORT if settings.metrics_port < 0 else settings.metrics_port
     with serving(settings.metrics_host, port, metrics.registry, health):
@@ -72,18 +73,19 @@ async def _serve(settings: Settings, connect: Callable[[], Link]) -> None:
         outbox.start()
         try:
             await runner.setup()
-            await _listen(runner, settings)
+            site = await _listen(runner, settings)
             await stop.wait()
             log.info("stopping: nothing new is taken, what has begun is answered")
             health.ready(STOPPING)
+            await site.stop()
+            await gateway.drain(READ_SECONDS + settings.gateway_timeout_s + _GRACE_SECONDS)
         finally:
-            # Stops listening, closes idle connections, waits for requests; they wait for Kafka.
             await runner.cleanup()
             await asyncio.to_thread(outbox.close)
     log.info("the gateway has stopped")
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
     site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port)
     try:
         await site.start()
@@ -93,6 +95,7 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
             f"Set {PREFIX}GATEWAY_HOST and {PREFIX}GATEWAY_PORT to an address that is free"
         ) from error
     log.info("the gateway takes documents at http://%s:%d/v1/articles", settings.gateway_host, settings.gateway_port)
+    return site
 
 
 def _stop_on_signals() -> asyncio.Event:
