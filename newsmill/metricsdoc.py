@@ -15,11 +15,11 @@ from newsmill.metrics import GatewayMetrics, Metrics
 _HEAD = """\
 # Metrics
 
-Every metric of workers and of the gateway, from `newsmill/metrics.py`; this page is made by `make metrics-doc`. What to look at first,
-and what to do about it, is in [operations.md](operations.md).
+Every metric of workers and of the gateway, from `newsmill/metrics.py`; this page is made by `make metrics-doc`. What to
+look at first, and what to do about it, is in [operations.md](operations.md).
 
-All are in base units. Labels are bounded: none is ever a URL or an id. `stage` is on all of the workers'; the sources shown by name are
-at most `NEWSMILL_METRICS_SOURCES`. The process's own figures (`process_cpu_seconds_total`,
+All are in base units. Labels are bounded: none is ever a URL or an id. `stage` is on all of the workers'; the sources
+shown by name are at most `NEWSMILL_METRICS_SOURCES`. The process's own figures (`process_cpu_seconds_total`,
 `process_resident_memory_bytes`, ...) are those of every Prometheus client.
 
 | metric | type | labels | what it tells |

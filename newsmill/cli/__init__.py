@@ -25,7 +25,7 @@ class Command(NamedTuple):
 COMMANDS: Final = (
     Command("run", "newsmill.cli.run", "command", "Run documents through all stages in this process; no Kafka needed."),
     Command("worker", "newsmill.cli.worker", "command", "Run one worker of one stage."),
-    Command("up", "newsmill.cli.up", "command", "Start a local Apache Kafka with all topics and workers."),
+    Command("up", "newsmill.cli.up", "command", "Start a local Apache Kafka with all topics, workers and the gateway."),
     Command("down", "newsmill.cli.up", "down", "Stop what `newsmill up` started; the data is kept."),
     Command("topics", "newsmill.cli.topics", "command", "Create, list or describe the topics on a cluster."),
     Command("gateway", "newsmill.cli.gateway", "command", "Take documents over HTTP and send them to news.raw."),

@@ -34,7 +34,9 @@ Answered when Kafka has acknowledged the documents (all replicas).
   `Retry-After` seconds. If a 503 has a receipt, those that it calls `accepted` need not be sent again.
 
 The body may be compressed (Content-Encoding: gzip). One without a Content-Type, or with one that says nothing
-(`text/plain`), is taken for JSON or NDJSON by its first byte. Reasons of a rejection: {", ".join(f"`{reason}`" for reason in REASONS)}.
+(`text/plain`), is taken for JSON or NDJSON by its first byte.
+
+Reasons of a rejection: {", ".join(f"`{reason}`" for reason in REASONS)}.
 """
 
 

@@ -70,10 +70,10 @@ async def _serve(settings: Settings, connect: Callable[[], Link]) -> None:
     port = GATEWAY_METRICS_PORT if settings.metrics_port < 0 else settings.metrics_port
     with serving(settings.metrics_host, port, metrics.registry, health):
         stop = _stop_on_signals()
-        outbox.start()
         try:
             await runner.setup()
             site = await _listen(runner, settings)
+            outbox.start()
             await stop.wait()
             log.info("stopping: nothing new is taken, what has begun is answered")
             health.ready(STOPPING)
