@@ -104,10 +104,11 @@ def measure(settings: Settings, options: argparse.Namespace) -> None:
         took = time.perf_counter() - started
         used = cpu_seconds(gateway.pid) - used
         print(
-            f"{len(documents)} documents of {options.size} bytes, {options.batch} a request, {options.clients} clients: "
-            f"{len(documents) / took:,.0f} documents/s; CPU of the gateway {used / len(documents) * 1e6:.0f} us a document; "
-            f"a request takes {seconds[len(seconds) // 2] * 1e3:.0f} ms (median), "
-            f"{seconds[len(seconds) * 99 // 100] * 1e3:.0f} ms (99 %)"
+            f"{len(documents)} documents of {options.size} bytes, {options.batch} a request, {options.clients} clients:"
+            f" {len(documents) / took:,.0f} documents/s;"
+            f" CPU of the gateway {used / len(documents) * 1e6:.0f} us a document;"
+            f" a request takes {seconds[len(seconds) // 2] * 1e3:.0f} ms (median),"
+            f" {seconds[len(seconds) * 99 // 100] * 1e3:.0f} ms (99 %)"
         )
     finally:
         gateway.terminate()

@@ -40,8 +40,8 @@ _LINGER_S: Final = 0.2
 @click.command(
     help=f"""Send the documents in INPUTS to news.raw, and end when the broker has confirmed every one.
 
-    INPUTS are files, directories or patterns: NDJSON, JSON, plain text or HTML, also compressed (.gz). `-` is standard
-    input.
+    INPUTS are files, directories or patterns: NDJSON, JSON, plain text, HTML, WARC, RSS or Atom, also compressed
+    (.gz). `-` is standard input.
 
     With --resume a feed that was stopped or killed goes on: run the same command again. The file is written whenever
     the broker has confirmed a window of at most {WINDOW_DOCUMENTS} documents or {WINDOW_BYTES // 1024**2} MiB. So every
@@ -50,7 +50,7 @@ _LINGER_S: Final = 0.2
     refused.
 
     What can't be sent is named and counted by its reason: too_large (a record holds 8 MiB), too_large_for_broker,
-    unreadable (a file, or its damaged rest). Whether a document is a good one is for the pipeline to say.
+    unreadable (a file, or what is damaged of it). Whether a document is a good one is for the pipeline to say.
 
     Waits for the broker as long as NEWSMILL_COMMIT_TIMEOUT_S says.
 

@@ -76,7 +76,8 @@ def _expand_one(argument: str, format: str | None) -> list[Input]:
             found.append(_file(name, format or formats.of_name(name)))
     if not found:
         raise InputError(
-            f"{argument}: no documents in there (known suffixes: .ndjson .jsonl .json .txt .md .html, .gz)"
+            f"{argument}: no documents in there (known suffixes: .ndjson .jsonl .json .txt .md .html .warc .rss .atom "
+            ".xml, .gz)"
         )
     return found
 

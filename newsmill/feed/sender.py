@@ -29,7 +29,7 @@ REFUSED_SIZE: Final = "too_large_for_broker"
 """Reason of a rejection: the topic takes smaller records only."""
 
 UNREADABLE: Final = "unreadable"
-"""Reason of a rejection: the input, or the rest of it, can't be read."""
+"""Reason of a rejection: the input, the rest of it, or a place in it can't be read."""
 
 _CLOSE_S: Final = 1.0
 _SIZES: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -163,6 +163,8 @@ class Sender:
         sent: Sent | None = None
         if document.too_large:
             self._reject(document.origin, TOO_LARGE, f"{document.size:,} bytes")
+        elif document.problem:
+            self._reject(document.origin, UNREADABLE, document.problem)
         else:
             try:
                 sent = self._take(document)
