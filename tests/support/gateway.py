@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,3 +146,25 @@ async def served(kafka: FakeKafka, *, connected: bool = True, **settings: Any) -
             kafka.answer_all()
             await runner.cleanup()
             outbox.close()
+
+
+@contextlib.contextmanager
+def served_in_thread(kafka: FakeKafka, **settings: Any) -> Iterator[Served]:
+    """Serve a gateway in a thread of its own, for tests that block."""
+    started, stop = threading.Event(), threading.Event()
+    found: list[Served] = []
+
+    async def run() -> None:
+        async with served(kafka, **settings) as gateway:
+            found.append(gateway)
+            started.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    assert started.wait(20)
+    try:
+        yield found[0]
+    finally:
+        stop.set()
+        thread.join()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import threading
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +18,7 @@ from newsmill.gateway import openapi
 from newsmill.gateway.documents import Good, read
 from schemas.jsonschema import schema_of
 from schemas.raw import RawInput
-from tests.support.gateway import FakeKafka, served
+from tests.support.gateway import FakeKafka, served_in_thread
 
 TOKEN = "a-token-of-the-harbour"
 
@@ -40,36 +37,16 @@ CHECKED = hypothesis.settings(
 )
 
 
-@contextlib.contextmanager
-def address(**settings: Any) -> Iterator[str]:
-    """Serve a gateway in a thread of its own."""
-    started, stop = threading.Event(), threading.Event()
-    found: list[str] = []
-
-    async def run() -> None:
-        async with served(FakeKafka(), **LIMITS | settings) as gateway:
-            found.append(gateway.url)
-            started.set()
-            await asyncio.to_thread(stop.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(run(),))
-    thread.start()
-    assert started.wait(20)
-    yield found[0]
-    stop.set()
-    thread.join()
-
-
 @pytest.fixture(scope="module")
 def open_gateway() -> Iterator[str]:
-    with address() as url:
-        yield url
+    with served_in_thread(FakeKafka(), **LIMITS) as gateway:
+        yield gateway.url
 
 
 @pytest.fixture(scope="module")
 def closed_gateway() -> Iterator[str]:
-    with address(gateway_tokens=f"harbour:{TOKEN}") as url:
-        yield url
+    with served_in_thread(FakeKafka(), gateway_tokens=f"harbour:{TOKEN}", **LIMITS) as gateway:
+        yield gateway.url
 
 
 def described(**options: Any) -> dict[str, Any]:
