@@ -1,30 +1,32 @@
-"""Measure dedup: verdicts on a labelled stream of copies, and cost and memory as the window fills.
+"""Measure dedup: verdicts on labelled streams beside other methods, and cost and memory as the window fills.
 
-    python -m benchmarks.dedup --stream stream.ndjson --decisions decisions.ndjson
-    python -m benchmarks.dedup --scale 20000
+    python -m benchmarks.dedup --stream a.ndjson b.ndjson --scorer score_near_copies.py --peers
+    python -m benchmarks.dedup --stream a.ndjson --decisions decisions.ndjson
+    python -m benchmarks.dedup --stream a.ndjson --scorer score_near_copies.py --size PAIRS=64 --size KEYS=16
+    python -m benchmarks.dedup --scale 10000 100000 1000000
 
 A labelled stream has one document a line: url, source, title, text, fetched_at and label {cluster, kind, of}. The
-decisions come out as {url, duplicate_of, kind}, for a scorer; the table shows the verdicts for each kind of document.
-`--scale N` feeds N made-up articles of 500 words and prints the cost of each tenth.
+scorer is a Python file with a function `score(stream, decisions)`; decisions are {url, duplicate_of, kind}. Without it
+they are written for a scorer to read. Figures of several streams are pooled. `--size` measures another fingerprint:
+any of the constants of `workers.dedup.sizes`, for the curve of quality against size.
+
+`--scale` prints cost, memory (resident, as the system counts it) and restore times at these numbers of articles.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
-import random
+import sys
 import time
-import unicodedata
-from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-
-from schemas.codec import decode, encode
-from schemas.keys import digest
-from schemas.messages import Article, DedupLogEntry
-from schemas.topics import ARTICLES
-from workers.dedup import DedupStage
-from workers.stage import Emit, Record
+from types import ModuleType
+from typing import Any
 
 KINDS = {
     "unique": "unique",
@@ -33,109 +35,149 @@ KINDS = {
     "recrawl": "recrawl",
     "revision": "revision",
 }
+Document = dict[str, Any]
+Score = Callable[[Iterable[Document], Iterable[Document]], dict[str, Any]]
 
 
-def article(url: str, source: str, title: str, text: str, fetched_at: datetime) -> Article:
-    """Return the article of one document; a plain stand-in for what ingest does."""
-    paragraphs = [" ".join(line.split()) for line in unicodedata.normalize("NFC", text).splitlines() if line.strip()]
-    body = "\n\n".join(paragraphs)
-    plain = "".join(char for char in unicodedata.normalize("NFKC", title + body).casefold() if char.isalnum())
-    return Article(
-        id=digest(url),
-        source=source,
-        headline=title,
-        body=body,
-        language="en",
-        language_confidence=1.0,
-        word_count=len(body.split()),
-        content_hash=digest(plain),
-        ingested_at=fetched_at,
-        processing={},
-        url=url,
-        fetched_at=fetched_at,
-    )
+def newsmill(documents: Sequence[Document]) -> tuple[list[Document], float]:
+    """Return the decisions of dedup and the processor seconds that they took, reading and writing JSON included."""
+    from benchmarks.dedup_articles import article
+    from schemas.codec import decode, encode
+    from schemas.keys import digest
+    from schemas.messages import DedupLogEntry
+    from schemas.topics import ARTICLES
+    from workers.dedup import DedupStage
+    from workers.stage import Emit, Record
 
-
-def label_stream(path: Path, decisions: Path | None) -> None:
-    """Feed a labelled stream, print verdicts by kind, and write the decisions."""
-    documents = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
     records = []
     for offset, row in enumerate(documents):
         made = article(row["url"], row["source"], row["title"], row["text"], datetime.fromisoformat(row["fetched_at"]))
         records.append(Record(ARTICLES, 0, offset, made.id.encode(), encode(made)))
-    stage = DedupStage()
+    stage, outcomes = DedupStage(), []
     start = time.process_time()
-    outcomes = []
-    for at in range(0, len(records), 100):
-        outcomes.extend(stage.process(records[at : at + 100]))
+    for at in range(0, len(records), 500):
+        outcomes.extend(stage.process(records[at : at + 500]))
         stage.commit()
     spent = time.process_time() - start
     url_of = {digest(row["url"]): row["url"] for row in documents}
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    lines = []
+    decisions = []
     for row, outcome in zip(documents, outcomes, strict=True):
         if not isinstance(outcome, Emit) or outcome.log is None:
             raise SystemExit(f"{row['url']} was refused: {outcome}")
         entry = decode(outcome.log.value, DedupLogEntry)
         copied = entry.verdict in ("exact_copy", "near_copy") and entry.match is not None
         of = url_of[entry.match.article_id] if copied and entry.match else None
-        lines.append(json.dumps({"url": row["url"], "duplicate_of": of, "kind": KINDS[entry.verdict]}))
-        table[row["label"]["kind"]][entry.verdict] += 1
-    if decisions:
-        decisions.write_text("\n".join(lines) + "\n", "utf-8")
-    names = ["unique", "exact_copy", "near_copy", "revision", "recrawl"]
-    print(f"{'document':<14}" + "".join(f"{name:>12}" for name in names))
-    for kind in sorted(table):
-        print(f"{kind:<14}" + "".join(f"{table[kind][name]:>12}" for name in names))
-    entries, size = stage.state_size()
-    print(f"{len(records) / spent:,.0f} articles a second; {entries} entries, {size / max(1, entries):,.0f} bytes each")
+        decisions.append({"url": row["url"], "duplicate_of": of, "kind": KINDS[entry.verdict]})
+    return decisions, spent
 
 
-def scale(count: int) -> None:
-    """Feed `count` made-up articles; print the cost of each tenth, memory, and the time to restore."""
-    draw = random.Random(1)
-    vocabulary = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 11))) for _ in range(30_000)]
-    # Zipf's law, as words have it: some pairs and triples are common, most are rare.
-    weights = [1 / (rank + 10) for rank in range(len(vocabulary))]
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
-    stage, offset = DedupStage(), 0
-    print(f"{'articles':>10}{'us each':>10}{'bytes each':>12}")
-    for _ in range(10):
-        spent = 0.0
-        for _ in range(count // 1000):
-            batch = []
-            for _ in range(100):
-                words = draw.choices(vocabulary, weights, k=500)
-                text = " ".join(w.title() if draw.random() < 0.08 else w for w in words)
-                made = article(f"https://n.example/{offset}", "n", text[:60], text, begin + timedelta(seconds=offset))
-                batch.append(Record(ARTICLES, 0, offset, made.id.encode(), encode(made)))
-                offset += 1
-            start = time.process_time()
-            stage.process(batch)
-            stage.commit()
-            spent += time.process_time() - start
-        entries, size = stage.state_size()
-        print(f"{offset:>10}{spent / (count // 1000 * 100) * 1e6:>10.0f}{size / max(1, entries):>12.0f}")
-    start = time.process_time()
-    data = stage.snapshot(0)
-    between = time.process_time()
-    DedupStage().load_snapshot(0, data)
-    print(
-        f"snapshot: {len(data):,} bytes, {between - start:.2f} s to write, "
-        f"{time.process_time() - between:.2f} s to load"
-    )
+@dataclass
+class Pool:
+    """Figures of several streams, pooled: sums, not means."""
+
+    documents: int = 0
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    f1: list[float] = field(default_factory=list)
+
+    def add(self, result: dict[str, Any], documents: int, seconds: float) -> None:
+        """Add the score of one stream."""
+        self.documents += documents
+        self.seconds += seconds
+        self.f1.append(result["pairs"]["f1"])
+        for name in ("true", "merged", "both"):
+            self.counts[name] += result["pairs"][name]
+        for kind, found in result["recall"].items():
+            self.counts[kind] += found["copies"]
+            self.counts[f"{kind} found"] += found["found"]
+        self.counts["negatives"] += result["negatives"]["documents"]
+        self.counts["false"] += result["negatives"]["false_merges"]
+        for kind in ("recrawl", "revision"):
+            self.counts["visits"] += result["visits"][kind]["documents"]
+            self.counts["visits right"] += result["visits"][kind]["right"]
+
+    def row(self) -> str:
+        """The figures as a line of the table."""
+        c = self.counts
+
+        def share(part: str, whole: str) -> float:
+            return c[part] / c[whole] if c[whole] else 0.0
+
+        recalls = (share(f"copy-{level} found", f"copy-{level}") for level in ("light", "medium", "heavy"))
+        f1 = 2 * c["both"] / (c["merged"] + c["true"]) if c["true"] else 0.0
+        figures = (f1, min(self.f1), share("both", "merged"), share("both", "true"), *recalls)
+        return "".join(f"{figure:>8.4f}" for figure in figures) + (
+            f"{c['false']:>6}/{c['negatives']}{100 * share('false', 'negatives'):>6.2f}%"
+            f"{100 * share('visits right', 'visits'):>8.1f}%{1e6 * self.seconds / self.documents:>8.0f}"
+        )
+
+
+HEAD = (
+    f"{'method':<40}"
+    + "".join(f"{name:>8}" for name in ("F1", "worst", "prec", "recall", "light", "medium", "heavy"))
+    + f"{'false merges':>17}{'visits':>9}{'us':>8}"
+)
+
+
+def quality(streams: Sequence[Path], scorer: Score, peers: bool) -> None:
+    """Print the table: dedup first, then the other methods on the same streams."""
+    methods: list[tuple[str, Callable[[Sequence[Document]], tuple[list[Document], float]]]] = [("newsmill", newsmill)]
+    if peers:
+        from benchmarks.dedup_peers import methods as others
+
+        methods.extend(others())
+    print(f"{len(streams)} streams, pooled")
+    print(HEAD, flush=True)
+    for name, method in methods:
+        pool = Pool()
+        for path in streams:
+            documents = read(path)
+            decisions, seconds = method(documents)
+            pool.add(scorer(documents, decisions), len(documents), seconds)
+        print(f"{name:<40}{pool.row()}", flush=True)
+
+
+def read(path: Path) -> list[Document]:
+    """Return the documents of a labelled stream."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def _module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stream", type=Path, help="labelled stream, NDJSON")
-    parser.add_argument("--decisions", type=Path, help="where to write the decisions on the stream, NDJSON")
-    parser.add_argument("--scale", type=int, metavar="N", help="made-up articles to feed (at least 1000)")
+    parser.add_argument("--stream", type=Path, nargs="+", default=[], help="labelled streams, NDJSON")
+    parser.add_argument("--scorer", type=Path, help="Python file that scores decisions")
+    parser.add_argument("--peers", action="store_true", help="measure datasketch and rensa as well")
+    parser.add_argument("--decisions", type=Path, help="where to write the decisions on the (one) stream, NDJSON")
+    parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="another size of the fingerprint")
+    parser.add_argument("--scale", type=int, nargs="+", metavar="N", help="articles in the window, ascending")
     options = parser.parse_args()
-    if options.stream:
-        label_stream(options.stream, options.decisions)
+    if options.size:
+        sizes = _module("workers.dedup.sizes", Path(__file__).parents[1] / "workers/dedup/sizes.py")
+        # Before dedup is imported: it takes the sizes once.
+        sys.modules[sizes.__name__] = sizes
+        for setting in options.size:
+            name, _, value = setting.partition("=")
+            if not hasattr(sizes, name) or not value.isdigit():
+                parser.error(f"{setting}: not a size")
+            setattr(sizes, name, int(value))
+    if options.scorer:
+        quality(options.stream, _module("scorer", options.scorer).score, options.peers)
+    if options.decisions:
+        decisions, _ = newsmill(read(options.stream[0]))
+        options.decisions.write_text("".join(json.dumps(line) + "\n" for line in decisions), "utf-8")
     if options.scale:
+        from benchmarks.dedup_scale import scale
+
         scale(options.scale)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from newsmill.partitioner import KeyPartitioner
 from newsmill.settings import Settings
 from schemas.limits import HEADER_ROOM_BYTES, MAX_RECORD_BYTES
 
@@ -68,7 +69,10 @@ def producer(settings: Settings) -> dict[str, Any]:
         "acks": "all",
         "compression_type": None if settings.compression == "none" else settings.compression,
         "max_request_size": MAX_DEAD_LETTER_BYTES,
-        "batch_size": 1024 * 1024,
+        # All that a batch of a stage writes to a partition in one piece, below the limit of the topics. Once a second
+        # piece is begun, kafka-python wakes its sender for every further record.
+        "batch_size": 4 * 1024 * 1024,
+        "partitioner": KeyPartitioner(),
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
     }

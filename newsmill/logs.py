@@ -57,6 +57,6 @@ def set_up(settings: Settings, fields: dict[str, str] | None = None, stream: Tex
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
     # The client tells of each connection and rebalance at its info level, which buries our own lines.
-    chatty = logging.DEBUG if settings.log_level == "debug" else logging.WARNING
+    chatty = logging.DEBUG if settings.log_level == "debug" else max(root.level, logging.WARNING)
     for name in ("kafka", "aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(chatty)

@@ -101,6 +101,17 @@ class Settings:
     dedup_max_entries: int = _setting(
         2_000_000, "most articles held by dedup for a partition", check=_between(1_000, 50_000_000)
     )
+    dedup_similarity: float = _setting(
+        0.05, "near copies: least share of word pairs in common, of all of both texts", check=_between(0.0, 1.0)
+    )
+    dedup_containment: float = _setting(
+        0.3, "near copies: least share of one text's word pairs that is in the other", check=_between(0.0, 1.0)
+    )
+    dedup_evidence: float = _setting(
+        0.6,
+        "near copies: how much must speak for one story; higher: fewer false copies, more missed ones",
+        check=_between(-1.0, 2.5),
+    )
 
     # -- the gateway
     gateway_host: str = _setting("127.0.0.1", "address that the gateway listens on; any but loopback needs tokens")

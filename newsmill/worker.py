@@ -48,6 +48,9 @@ def stage_options(settings: Settings) -> pipeline.StageOptions:
         dedup_window=timedelta(days=settings.dedup_window_days),
         dedup_forward_copies=settings.dedup_forward_copies,
         dedup_max_entries=settings.dedup_max_entries,
+        dedup_similarity=settings.dedup_similarity,
+        dedup_containment=settings.dedup_containment,
+        dedup_evidence=settings.dedup_evidence,
     )
 
 

@@ -81,7 +81,12 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """Why an article was not simply unique: the article it was matched with, and the evidence."""
+    """Why an article was not simply unique: the article it was matched with, and the evidence.
+
+    `contained` is the share of this article's text that is in the matched one, `covers` the share of the matched one
+    that is in this article: a trimmed copy is contained and covers little, a round-up the other way round.
+    `containment` is the larger of the two. `version` names the stage's version whose `rule` it was.
+    """
 
     article_id: Annotated[ArticleId, Meta(description="id of the article matched with")]
     similarity: Annotated[Unit, Meta(description="estimated Jaccard similarity of the word pairs")]
@@ -89,22 +94,64 @@ class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):
     first_seen: Annotated[Instant, Meta(description="event time of the article matched with")]
     rule: Annotated[str, Meta(description="rule that decided, for people and dashboards")]
     url: Annotated[str | None, Meta(description="URL of the article matched with")] = None
+    contained: Annotated[Unit | None, Meta(description="share of this article's text that is in the matched one")] = (
+        None
+    )
+    covers: Annotated[Unit | None, Meta(description="share of the matched text that is in this article")] = None
+    version: Annotated[str | None, Meta(description="version of the stage whose rule it was")] = None
+
+
+class Changes(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What a revision changed, estimated from what is kept of the text before it."""
+
+    headline: Annotated[bool, Meta(description="whether the headline is another")]
+    added: Annotated[Unit, Meta(description="share of this text that is new")]
+    removed: Annotated[Unit, Meta(description="share of the text before that is gone")]
+    words: Annotated[int, Meta(description="difference in length, in words")]
+    numbers: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="words that now have another number beside them")
+    ] = 0
+    paragraphs_added: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="paragraphs, of the first 24, that this text alone has")
+    ] = 0
+    paragraphs_removed: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="paragraphs, of the first 24, that the text before alone had")
+    ] = 0
+    parts: Annotated[
+        tuple[Literal["opening", "middle", "end"], ...],
+        Meta(description="where the new paragraphs stand: first quarter, last quarter, or between"),
+    ] = ()
 
 
 class UniqueArticle(Article, kw_only=True, frozen=True, omit_defaults=True):
     """An article that goes on (news.unique): new, or a revision of one that is known.
 
-    `revision` counts from 1. `cluster_id` is the id of the first article of the story's cluster.
+    `revision` counts from 1. `cluster_id` is the id of the first article of the story's cluster, `joins` are ids of
+    clusters that this article was found to belong to as well: from now on they are one with `cluster_id`. `origins`
+    are the news agencies that the text credits. `independent_sources` is how many sources the cluster has, as far as
+    it is known now: copies of one wire story count once. `changes` says what a revision changed.
     """
 
     verdict: Annotated[Literal["unique", "revision", "near_copy", "not_checked"], Meta(description="why it goes on")]
     revision: Annotated[Annotated[int, Meta(ge=1)], Meta(description="counts from 1")]
     cluster_id: Annotated[ArticleId, Meta(description="id of the first article of the story's cluster")]
     match: Annotated[Match | None, Meta(description="the article it revises or resembles")] = None
+    origins: Annotated[tuple[str, ...], Meta(description="news agencies that the text credits")] = ()
+    independent_sources: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Meta(description="sources of the cluster as far as known now; copies of one wire story count once"),
+    ] = 1
+    joins: Annotated[
+        tuple[ArticleId, ...], Meta(description="clusters that are one with `cluster_id` from now on")
+    ] = ()
+    changes: Annotated[Changes | None, Meta(description="what a revision changed")] = None
 
 
 class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """A small record of an article that does not go on (news.duplicates): which copy of what, why, how similar."""
+    """A small record of an article that does not go on (news.duplicates): which copy of what, why, how similar.
+
+    `origins`, `independent_sources` and `joins` are as in `UniqueArticle`.
+    """
 
     id: ArticleId
     source: Annotated[str, Meta(description="name of the outlet, or its registrable domain")]
@@ -123,13 +170,22 @@ class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
         None
     )
     fetched_at: Annotated[Instant | None, Meta(description="when the scraper fetched the page")] = None
+    origins: Annotated[tuple[str, ...], Meta(description="news agencies that the text credits")] = ()
+    independent_sources: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Meta(description="sources of the cluster as far as known now; copies of one wire story count once"),
+    ] = 1
+    joins: Annotated[
+        tuple[ArticleId, ...], Meta(description="clusters that are one with `cluster_id` from now on")
+    ] = ()
 
 
 class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One decision of dedup and what it learnt from the article (news.dedup-log).
 
     The state of dedup is the fold of these. `fingerprint` is base64 of the format named by `fingerprint_version`.
-    The offset of the input is in the record's header `input-offset`.
+    The offset of the input is in the record's header `input-offset`. `writer` is a number (0 to 63) that stands for
+    the outlet, when it wrote most of the article itself though it is a copy.
     """
 
     id: ArticleId
@@ -146,6 +202,20 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     fingerprint_version: Annotated[str, Meta(description="format of the fingerprint")]
     match: Annotated[Match | None, Meta(description="the article it was matched with")] = None
     url: Annotated[str | None, Meta(description="canonical URL: tracking parameters and fragment removed")] = None
+    origins: Annotated[tuple[str, ...], Meta(description="news agencies that the text credits")] = ()
+    independent_sources: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Meta(description="sources of the cluster as far as known now; copies of one wire story count once"),
+    ] = 1
+    joins: Annotated[
+        tuple[ArticleId, ...], Meta(description="clusters that are one with `cluster_id` from now on")
+    ] = ()
+    changes: Annotated[Changes | None, Meta(description="what a revision changed")] = None
+    writer: Annotated[
+        Annotated[int, Meta(ge=0, le=63)] | None,
+        Meta(description="stands for the outlet, when it wrote most of the article itself though it is a copy"),
+    ] = None
+    source: Annotated[str | None, Meta(description="name of the outlet, or its registrable domain")] = None
 
 
 class Mention(Struct, kw_only=True, frozen=True):

@@ -19,6 +19,9 @@ class StageOptions:
     dedup_window: timedelta = DEDUP_WINDOW
     dedup_forward_copies: bool = False
     dedup_max_entries: int = 2_000_000
+    dedup_similarity: float = 0.05
+    dedup_containment: float = 0.3
+    dedup_evidence: float = 0.6
 
 
 # Imports are inside the functions: a worker loads the libraries and models of its own stage alone.
@@ -38,6 +41,9 @@ def _dedup(options: StageOptions) -> Stage:
             window=options.dedup_window,
             forward_copies=options.dedup_forward_copies,
             max_entries=options.dedup_max_entries,
+            similarity=options.dedup_similarity,
+            containment=options.dedup_containment,
+            evidence=options.dedup_evidence,
         )
     )
 

@@ -15,7 +15,7 @@ The life of a batch, in every engine:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,18 @@ class StatefulStage(Stage):
 
         Raises StateVersionError when an entry was written in a form that this version can't fold.
         """
+
+    def rebuild(
+        self, partition: int, log: Iterable[Record], retained: Callable[[int], Record | None]
+    ) -> tuple[int, int]:
+        """Fold records of the log into the state of `partition` as `restore` does, but learn anew from the input what
+        an older version has written in a form of its own. `retained` returns the input record at an offset, None when
+        it is no longer kept; it is called with ascending offsets.
+
+        Returns (entries learnt anew, entries whose input is gone). Raises StateVersionError when even that is not
+        possible.
+        """
+        raise StateVersionError(f"{self.name} can't rebuild its state from its input")
 
     @abstractmethod
     def forget(self, partition: int) -> None:

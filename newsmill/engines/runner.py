@@ -203,14 +203,15 @@ class Runner:
                     )
                 )
             name, reason = outcome.kind, ""
-            result.notes.update(outcome.notes)
+            if outcome.notes:
+                result.notes.update(outcome.notes)
         else:
             result.outputs.append(self._dead(record, outcome, passed_on))
             name, reason = "dead_letter", outcome.reason
         result.counts[name, reason, replayed] += 1
         if replayed:
             return
-        if (ingested := _ingested_ms(passed_on)) is not None:
+        if (ingested := ingested_at_ms(passed_on)) is not None:
             result.ingested_ms.append(ingested)
         if record.timestamp_ms > 0:
             result.appended_ms.append(record.timestamp_ms)
@@ -240,9 +241,12 @@ class Runner:
         )
 
 
-def _ingested_ms(headers: Sequence[tuple[str, bytes]]) -> int | None:
+def ingested_at_ms(headers: Sequence[tuple[str, bytes]]) -> int | None:
+    """Return the `ingested-at` of `headers`, milliseconds since the Unix epoch; None where it is missing or no such
+    number. Anyone can write a header, so it may hold anything."""
     text = h.get(headers, h.INGESTED_AT)
     try:
-        return int(text) if text else None
+        # 20 digits are beyond any calendar, and far below what a float holds.
+        return int(text) if text and len(text) <= 20 else None
     except ValueError:
         return None

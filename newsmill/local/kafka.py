@@ -215,7 +215,10 @@ class LocalKafka:
         if self._die_with_parent and sys.platform == "linux" and threading.current_thread() is threading.main_thread():
             # prctl(PR_SET_PDEATHSIG) between fork and exec. In Python's own preexec_fn it could deadlock with threads.
             setpriv = shutil.which("setpriv")
-            command = [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else command
+            if setpriv:
+                # This process may die before the wish is heard: then the new one has another parent, and ends.
+                only_mine = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
+                command = [setpriv, "--pdeathsig", "TERM", "--", *only_mine, *command]
         with (self.data_dir / "console.log").open("wb") as console:
             self._process = subprocess.Popen(
                 command,

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import orjson
 from kafka import KafkaConsumer
-from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
 from newsmill import clients
 from newsmill.engines.broker.records import to_record
+from newsmill.partitioner import partition_of
 from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
@@ -126,9 +126,7 @@ class _Reader:
     def keyed(self, topic: str, key: bytes) -> Iterator[Record]:
         """Yield the records of the partition on which producers put `key`."""
         if numbers := self._numbers(topic):
-            # As kafka-python's producer and Java's choose it.
-            chosen = numbers[(murmur2(key) & 0x7FFFFFFF) % len(numbers)]
-            yield from self._read(topic, [chosen])
+            yield from self._read(topic, [partition_of(key, numbers, ())])
 
     def whole(self, topic: str) -> Iterator[Record]:
         """Yield the records of all partitions."""

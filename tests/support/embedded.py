@@ -10,14 +10,11 @@ from newsmill.engines.embedded import EmbeddedEngine, FileSink, RunSummary, dead
 from newsmill.feed import Document, Position, Source
 from schemas import headers as h
 from schemas import topics
+from tests.support.driver import Killed
 from tests.support.stages import CountingStage, EchoStage
 from workers.stage import Stage
 
 STEPS = ("processed", "written", "synced", "checkpointed", "committed")
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing that the engine could do about it."""
 
 
 class Killer:

@@ -17,13 +17,10 @@ from newsmill.engines.kafka.engine import KafkaEngine
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
 from schemas import headers as h
+from tests.support.driver import Killed
 from workers.stage import Record, Stage
 
 PATIENCE = 60.0
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing may catch it, nothing is cleaned up."""
 
 
 class Place:
@@ -139,6 +136,11 @@ class Running:
             if isinstance(error, Killed):
                 # A killed process sends nothing more, not even what waits in its buffers.
                 self.engine._transactor.producer._sender.force_close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine has not ended."""
+        return self._thread.is_alive()
 
     def ended(self) -> BaseException | None:
         """Wait until the engine has ended by itself; return what it raised. Its group membership is given up, so

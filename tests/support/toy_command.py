@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 from newsmill.cli import main
@@ -20,10 +21,10 @@ class SlowStage(EchoStage):
 
 
 def load(name: str, options: pipeline.StageOptions | None = None) -> Stage:
-    """Return a toy stage; `die` in a document ends the process that works on it."""
+    """Return a toy stage; `die` in a document ends the process that works on it, as a crash in native code would."""
     if name == "dedup":
         return CountingStage()
-    return SlowStage() if os.environ.get("TOY_SLOW") else EchoStage(lambda: os._exit(9))
+    return SlowStage() if os.environ.get("TOY_SLOW") else EchoStage(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 if __name__ == "__main__":

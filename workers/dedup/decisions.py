@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from schemas.messages import Match
+from schemas.messages import Changes, Match
 
 Verdict = Literal["unique", "revision", "exact_copy", "near_copy", "recrawl"]
 """What a live article may be found to be; a replayed one that is not known is `not_checked`."""
@@ -29,19 +29,24 @@ def from_us(value: int) -> datetime:
     return _EPOCH + value * _MICROSECOND
 
 
-class Decision(Struct, frozen=True, array_like=True):
-    """All that, with the article, determines what goes out. `cluster_id` None stands for the article's own id."""
+class Decision(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """All that, with the article, determines what goes out. `cluster_id` None stands for the article's own id. The
+    other fields are those of the messages."""
 
     verdict: Verdict
-    revision: int
-    cluster_id: str | None
-    match: Match | None
+    revision: int = 1
+    cluster_id: str | None = None
+    match: Match | None = None
+    origins: tuple[str, ...] = ()
+    independent_sources: int = 1
+    joins: tuple[str, ...] = ()
+    changes: Changes | None = None
 
 
 ALWAYS_KEPT: Final = 10_000
 """So many of the latest decisions are kept whatever their event time: far more than any engine has in flight."""
 
-PLAIN: Final = Decision("unique", 1, None, None)
+PLAIN: Final = Decision("unique")
 """By far the most frequent decision; it is kept as None."""
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -16,8 +16,9 @@ import numpy as np
 from msgspec import Struct
 
 from workers.dedup.decisions import Decisions
-from workers.dedup.fingerprint import FINGERPRINT_VERSION, KEYS
+from workers.dedup.fingerprint import FINGERPRINT_VERSION
 from workers.dedup.options import DedupOptions
+from workers.dedup.sizes import KEYS
 from workers.dedup.state import PartitionState
 from workers.dedup.table import COLUMNS
 from workers.stage import StateVersionError
@@ -70,9 +71,9 @@ def dump(state: PartitionState, options: DedupOptions, version: str) -> bytes:
     )
     parts = [MAGIC, _LENGTH.pack(len(header)), header]
     parts.extend(getattr(table, name)[rows].tobytes() for name, _, _ in COLUMNS)
-    parts.append(np.packbits(state.by_text.linked(rows)).tobytes())
-    parts.append(state.by_key.keys(rows).tobytes())
-    parts.append(np.packbits(state.by_key.linked(rows)).tobytes())
+    parts.append(np.packbits(state.by_text.chains.linked(rows)).tobytes())
+    parts.append(state.by_key.chains.keys(rows).tobytes())
+    parts.append(np.packbits(state.by_key.chains.linked(rows)).tobytes())
     checksum = hashlib.blake2b(digest_size=_SUM_BYTES)
     for part in parts:
         checksum.update(part)
@@ -130,9 +131,9 @@ def _state(header: _Header, data: memoryview, options: DedupOptions) -> Partitio
     table.alive[:count] = True
     low = np.uint64(0xFFFFFFFF)
     everyone = np.ones((count, 1), bool)
-    state.by_id.rebuild((table.id[:count, 1:] & low).astype(np.uint32), everyone)
-    state.by_text.rebuild((table.hash[:count, 1:] & low).astype(np.uint32), in_text)
-    state.by_key.rebuild(keys, in_keys)
+    state.by_id.chains.rebuild((table.id[:count, 1:] & low).astype(np.uint32), everyone)
+    state.by_text.chains.rebuild((table.hash[:count, 1:] & low).astype(np.uint32), in_text)
+    state.by_key.chains.rebuild(keys, in_keys)
     state.last_offset, state.watermark_us = header.last_offset, header.watermark_us
     state.next_seq, state.entries = header.next_seq, count
     for row in range(count):

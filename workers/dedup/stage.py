@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
+
+import msgspec
 
 from schemas import headers, topics
 from schemas.codec import InvalidMessage, decode, encode
-from schemas.messages import Article, DedupLogEntry, Duplicate, Match, UniqueArticle
-from workers.dedup import snapshot
-from workers.dedup.decide import decide, known_revision, recall
+from schemas.messages import Article, DedupLogEntry, Duplicate, UniqueArticle
+from workers.dedup import lineage, snapshot
+from workers.dedup.decide import Prepared, decide, known_revision, recall
 from workers.dedup.decisions import Decision, from_us, to_us
-from workers.dedup.fingerprint import EMPTY, FINGERPRINT_VERSION, U32, Fingerprint, fingerprint
+from workers.dedup.fingerprint import EMPTY, FINGERPRINT_VERSION, Fingerprint, fingerprints
+from workers.dedup.index import Hits
 from workers.dedup.options import DedupOptions
 from workers.dedup.state import PartitionState
 from workers.stage import Emit, Message, Outcome, Record, Reject, StatefulStage, StateVersionError
 
+_CHUNK = 512
+"""Log records that are folded together: looking up keys is much cheaper for many at once."""
+
 _LONGEST_URL = 2_000
 """A longer URL is not kept as evidence: the state must stay small."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What `prepare` finds out from a record alone: the article, its fingerprint, and keys to look up candidates."""
-
-    article: Article
-    made: Fingerprint
-    probes: U32
 
 
 class DedupStage(StatefulStage):
@@ -43,7 +40,7 @@ class DedupStage(StatefulStage):
     log_topic = topics.DEDUP_LOG
     kinds = ("unique", "revision", "exact_copy", "near_copy", "recrawl", "not_checked")
     reasons = ("bad_article",)
-    version = "1.0.0"
+    version = "2.0.0"
 
     def __init__(self, options: DedupOptions | None = None) -> None:
         self.options = options or DedupOptions()
@@ -51,15 +48,46 @@ class DedupStage(StatefulStage):
 
     def prepare(self, record: Record) -> Prepared | Reject:
         """Return the decoded article with its fingerprint, or why it is none. Pure, so any process may do it."""
-        try:
-            article = decode(record.value, Article)
-        except InvalidMessage as error:
-            return Reject("bad_article", str(error))
-        return Prepared(article, *fingerprint(f"{article.headline}\n\n{article.body}"))
+        return self._prepare([record])[0]
 
     def process(self, batch: Sequence[Record]) -> Sequence[Outcome]:
         """Return one outcome for each record; later records see what earlier ones of the batch changed."""
-        return [self._process(record) for record in batch]
+        prepared: list[Any] = [record.prepared for record in batch]
+        bare = [n for n, done in enumerate(prepared) if done is None]
+        for n, done in zip(bare, self._prepare([batch[n] for n in bare]), strict=True):
+            prepared[n] = done
+        looked_up = self._look_up(batch, prepared)
+        return [self._process(*item) for item in zip(batch, prepared, looked_up, strict=True)]
+
+    def _prepare(self, records: Sequence[Record]) -> list[Prepared | Reject]:
+        """Prepare many records together, which costs half as much for each."""
+        decoded: list[Article | Reject] = []
+        for record in records:
+            try:
+                decoded.append(decode(record.value, Article))
+            except InvalidMessage as error:
+                decoded.append(Reject("bad_article", str(error)))
+        articles = [item for item in decoded if isinstance(item, Article)]
+        sketched = iter(fingerprints([(article.headline, article.body) for article in articles]))
+        return [
+            item
+            if isinstance(item, Reject)
+            else Prepared(item, next(sketched), lineage.origins(item.body, item.authors))
+            for item in decoded
+        ]
+
+    def _look_up(self, batch: Sequence[Record], prepared: Sequence[Prepared | Reject]) -> list[Hits | None]:
+        """Look up the keys of all articles at once, partition by partition."""
+        found: list[Hits | None] = [None] * len(batch)
+        places: dict[int, list[int]] = {}
+        for n, (record, done) in enumerate(zip(batch, prepared, strict=True)):
+            if not isinstance(done, Reject):
+                places.setdefault(record.partition, []).append(n)
+        for partition, here in places.items():
+            probes = [done.sketched.probes for n in here if not isinstance(done := prepared[n], Reject)]
+            for n, hits in zip(here, self._state(partition).lookup(probes), strict=True):
+                found[n] = hits
+        return found
 
     def commit(self) -> None:
         """Make the staged changes part of the state."""
@@ -73,10 +101,42 @@ class DedupStage(StatefulStage):
 
     def restore(self, partition: int, log: Iterable[Record]) -> None:
         """Fold log records, in order, into the state of `partition`. Records that are in it already change nothing."""
-        state = self._state(partition)
-        for record in log:
-            entry, offset = _log_entry(record)
-            state.apply(entry, _learnt(entry), offset)
+        self._fold(partition, (_log_entry(record) for record in log))
+
+    def rebuild(
+        self, partition: int, log: Iterable[Record], retained: Callable[[int], Record | None]
+    ) -> tuple[int, int]:
+        """Fold log records of this version or an older one; what was fingerprinted in another form is fingerprinted
+        anew from the article. An article whose text is gone is still known by its id, text hash and decision."""
+        anew, gone = 0, 0
+
+        def entries() -> Iterator[tuple[DedupLogEntry, Fingerprint, int]]:
+            nonlocal anew, gone
+            for record in log:
+                entry, offset = _entry_of_any_version(record)
+                if entry.fingerprint_version == FINGERPRINT_VERSION or not entry.fingerprint:
+                    yield entry, _learnt(entry), offset
+                    continue
+                found = retained(offset)
+                prepared = None if found is None else self.prepare(found)
+                if isinstance(prepared, Prepared) and prepared.article.id == entry.id:
+                    anew += 1
+                    names = lineage.names(prepared.origins)
+                    source = prepared.article.source
+                    yield msgspec.structs.replace(entry, origins=names, source=source), prepared.sketched.made, offset
+                else:
+                    gone += 1
+                    yield entry, EMPTY, offset
+
+        self._fold(partition, entries())
+        return anew, gone
+
+    def _fold(self, partition: int, entries: Iterable[tuple[DedupLogEntry, Fingerprint, int]]) -> None:
+        state, remaining = self._state(partition), iter(entries)
+        while chunk := list(islice(remaining, _CHUNK)):
+            looked_up = state.lookup([made.keys for _, made, _ in chunk])
+            for (entry, made, offset), hits in zip(chunk, looked_up, strict=True):
+                state.apply(entry, made, offset, hits)
             state.commit()
 
     def forget(self, partition: int) -> None:
@@ -101,29 +161,33 @@ class DedupStage(StatefulStage):
         return self.options.max_entries * max(1, len(self._states))
 
     def _state(self, partition: int) -> PartitionState:
-        return self._states.setdefault(partition, PartitionState(self.options))
+        state = self._states.get(partition)
+        if state is None:
+            state = self._states[partition] = PartitionState(self.options)
+        return state
 
-    def _process(self, record: Record) -> Outcome:
-        prepared: Any = record.prepared if record.prepared is not None else self.prepare(record)
-        if isinstance(prepared, Reject):
-            return prepared
+    def _process(self, record: Record, prepared: Prepared | Reject, hits: Hits | None) -> Outcome:
+        if isinstance(prepared, Reject) or hits is None:
+            return prepared if isinstance(prepared, Reject) else Reject("bad_article")
         article, state = prepared.article, self._state(record.partition)
         replayed = headers.get(record.headers, headers.REPLAY) is not None
         try:
             if not replayed and record.offset > state.last_offset:
-                return self._decide(article, prepared.made, prepared.probes, state, record.offset)
+                return self._decide(prepared, hits, state, record.offset)
             decision = None if replayed else state.decisions.get(record.offset)
             decision = decision or recall(article, state)
             if decision is None:
-                return self._not_checked(article, known_revision(article, state))
+                return self._not_checked(prepared, known_revision(article, state))
             return Emit(decision.verdict, self._messages(article, decision))
         except InvalidMessage as error:
             return Reject("bad_article", str(error))
 
-    def _decide(self, article: Article, made: Fingerprint, probes: U32, state: PartitionState, offset: int) -> Emit:
+    def _decide(self, prepared: Prepared, hits: Hits, state: PartitionState, offset: int) -> Emit:
+        article, made = prepared.article, prepared.sketched.made
         time_us = to_us(article.fetched_at or article.ingested_at)
         state.advance(time_us)
-        decision = decide(article, made, probes, state, self.options)
+        found = decide(prepared, hits, state, self.options, self.version)
+        decision = found.decision
         # A copy word for word teaches nothing: its fingerprint is the other's.
         learns = decision.verdict not in ("exact_copy", "recrawl")
         entry = DedupLogEntry(
@@ -137,10 +201,16 @@ class DedupStage(StatefulStage):
             fingerprint_version=FINGERPRINT_VERSION,
             match=decision.match,
             url=article.url if len(article.url or "") <= _LONGEST_URL else None,
+            origins=decision.origins,
+            independent_sources=decision.independent_sources,
+            joins=decision.joins,
+            changes=decision.changes,
+            writer=found.writer,
+            source=article.source,
         )
         log = Message(topics.DEDUP_LOG, article.id.encode("ascii"), encode(entry))
         emit = Emit(decision.verdict, self._messages(article, decision), log)
-        state.apply(entry, made if learns else EMPTY, offset)
+        state.apply(entry, made if learns else EMPTY, offset, hits)
         return emit
 
     def _messages(self, article: Article, decision: Decision) -> tuple[Message, ...]:
@@ -148,9 +218,7 @@ class DedupStage(StatefulStage):
         key, cluster, match = article.id.encode("ascii"), decision.cluster_id or article.id, decision.match
         verdict = decision.verdict
         if verdict == "unique" or verdict == "revision" or match is None:
-            return (
-                Message(topics.UNIQUE, key, self._unique(article, decision.verdict, decision.revision, cluster, match)),
-            )
+            return (Message(topics.UNIQUE, key, self._unique(article, decision)),)
         small = Duplicate(
             id=article.id,
             source=article.source,
@@ -165,21 +233,33 @@ class DedupStage(StatefulStage):
             url=article.url,
             published=article.published,
             fetched_at=article.fetched_at,
+            origins=decision.origins,
+            independent_sources=decision.independent_sources,
+            joins=decision.joins,
         )
         duplicate = Message(topics.DUPLICATES, key, encode(small))
         if verdict == "near_copy" and self.options.forward_copies:
-            forwarded = self._unique(article, verdict, decision.revision, cluster, match)
-            return Message(topics.UNIQUE, key, forwarded), duplicate
+            return Message(topics.UNIQUE, key, self._unique(article, decision)), duplicate
         return (duplicate,)
 
-    def _not_checked(self, article: Article, revision: int) -> Emit:
-        value = self._unique(article, "not_checked", revision, article.id, None)
-        return Emit("not_checked", (Message(topics.UNIQUE, article.id.encode("ascii"), value),))
+    def _not_checked(self, prepared: Prepared, revision: int) -> Emit:
+        article, origins = prepared.article, lineage.names(prepared.origins)
+        decision = Decision("unique", revision, origins=origins)
+        message = Message(topics.UNIQUE, article.id.encode("ascii"), self._unique(article, decision, "not_checked"))
+        return Emit("not_checked", (message,))
 
-    def _unique(self, article: Article, verdict: str, revision: int, cluster_id: str, match: Match | None) -> bytes:
+    def _unique(self, article: Article, decision: Decision, verdict: str | None = None) -> bytes:
         fields = {name: getattr(article, name) for name in Article.__struct_fields__}
         fields.update(
-            processing=self._stamped(article), verdict=verdict, revision=revision, cluster_id=cluster_id, match=match
+            processing=self._stamped(article),
+            verdict=verdict or decision.verdict,
+            revision=decision.revision,
+            cluster_id=decision.cluster_id or article.id,
+            match=decision.match,
+            origins=decision.origins,
+            independent_sources=decision.independent_sources,
+            joins=decision.joins,
+            changes=decision.changes,
         )
         return encode(UniqueArticle(**fields))
 
@@ -187,19 +267,24 @@ class DedupStage(StatefulStage):
         return {**article.processing, self.name: self.version}
 
 
-def _log_entry(record: Record) -> tuple[DedupLogEntry, int]:
-    """Return the entry in a log record, and the offset of its input."""
+def _log_entry(record: Record) -> tuple[DedupLogEntry, Fingerprint, int]:
+    """Return the entry in a log record, the fingerprint in it, and the offset of its input."""
+    entry, offset = _entry_of_any_version(record)
+    if entry.fingerprint_version != FINGERPRINT_VERSION:
+        raise StateVersionError(
+            f"{record.topic}/{record.partition}/{record.offset} has fingerprints {entry.fingerprint_version}; "
+            f"dedup {DedupStage.version} folds {FINGERPRINT_VERSION}"
+        )
+    return entry, _learnt(entry), offset
+
+
+def _entry_of_any_version(record: Record) -> tuple[DedupLogEntry, int]:
     where = f"{record.topic}/{record.partition}/{record.offset}"
     try:
         entry = decode(record.value, DedupLogEntry)
         offset = int((headers.get(record.headers, headers.INPUT_OFFSET) or b"").decode("ascii"))
     except (InvalidMessage, ValueError) as error:
         raise StateVersionError(f"{where} is not a log entry of dedup {DedupStage.version}: {error}") from error
-    if entry.fingerprint_version != FINGERPRINT_VERSION:
-        raise StateVersionError(
-            f"{where} has fingerprints {entry.fingerprint_version}; "
-            f"dedup {DedupStage.version} folds {FINGERPRINT_VERSION}"
-        )
     return entry, offset
 
 

@@ -7,16 +7,19 @@ Changes since the last `commit` can be taken back: rows are added and marked dea
 from __future__ import annotations
 
 import heapq
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.messages import DedupLogEntry
-from workers.dedup.chains import Chains
+from workers.dedup import lineage
 from workers.dedup.decisions import Decision, Decisions, pack, to_us
-from workers.dedup.fingerprint import EMPTY, KEYS, U32, Fingerprint
+from workers.dedup.fingerprint import EMPTY, U32, Fingerprint
+from workers.dedup.index import Hits, Index
 from workers.dedup.options import DedupOptions
+from workers.dedup.sizes import KEYS
 from workers.dedup.table import Table, words
 
 MOST_POSTINGS: Final = 32
@@ -30,7 +33,7 @@ MOST_CANDIDATES: Final = 12
 
 NEVER: Final = -(1 << 62)
 _HEAP_ZERO: Final = 1 << 60
-_ONE = np.ones(1, bool)
+_LOW: Final = 0xFFFFFFFF
 
 
 class PartitionState:
@@ -40,19 +43,20 @@ class PartitionState:
         self._window_us = options.window_us
         self._most = options.max_entries
         self.table = Table()
-        self.by_id = Chains(1)
-        self.by_text = Chains(1)
-        self.by_key = Chains(KEYS)
+        self.by_id = Index(1)
+        self.by_text = Index(1)
+        self.by_key = Index(KEYS)
         self.decisions = Decisions()
         self.last_offset = -1
         self.watermark_us = NEVER
         self.next_seq = 0
         self.entries = 0
+        self._used = 0
         self._free: list[int] = []
         self._oldest: list[int] = []
         self._added: list[int] = []
         self._killed: list[int] = []
-        self._touched: list[tuple[int, int]] = []
+        self._changed: list[tuple[str, int, Any]] = []
         self._popped: list[int] = []
         self._before: tuple[int, int, int, int, tuple[int, int]] | None = None
 
@@ -74,31 +78,58 @@ class PartitionState:
     def text(self, content_hash: str) -> int:
         """Return the row of the first article with this text, or -1."""
         wanted = words(content_hash)
-        for row in self.by_text.rows(wanted[1] & 0xFFFFFFFF, self.table.alive):
+        for row in self.by_text.rows(wanted[1] & _LOW, self.table.alive):
             if tuple(self.table.hash[row].tolist()) == wanted:
                 return row
         return -1
 
-    def candidates(self, probes: U32) -> NDArray[np.int64]:
-        """Return up to `MOST_CANDIDATES` rows that share keys with `probes`: most in common first, then the oldest."""
-        if not len(probes) or not self.entries:
-            return np.empty(0, np.int64)
-        places, found = self.by_key.find(probes, self.table.alive)
+    def cluster(self, row: int) -> tuple[str, int]:
+        """Return the id of the cluster that `row` belongs to now, and the row of that cluster's first article or -1.
+
+        A cluster that was found to be part of another points to it in the row of its first article.
+        """
+        table = self.table
+        cluster = table.digest(table.cluster, row)
+        while (head := self.current(cluster)) >= 0 and (above := table.digest(table.cluster, head)) != cluster:
+            cluster = above
+        return cluster, head
+
+    def behind(
+        self, clusters: Sequence[str], articles: Sequence[str], origins: Sequence[str], writer: int | None
+    ) -> tuple[int, int]:
+        """Return the sets (bits) of agencies and of outlets behind `clusters` and `articles` and what is given."""
+        agencies = lineage.mask(origins)
+        writers = 0 if writer is None else 1 << writer
+        for article_id in (*clusters, *articles):
+            row = self.current(article_id)
+            if row >= 0:
+                agencies |= int(self.table.agencies[row])
+                writers |= int(self.table.writers[row])
+        return agencies, writers
+
+    def lookup(self, probes: Sequence[U32]) -> list[Hits]:
+        """Look up the keys of several articles together, before the first of them is applied."""
+        return self.by_key.lookup(probes, self.table.alive)
+
+    def candidates(self, probes: U32, hits: Hits) -> NDArray[np.int64]:
+        """Return up to `MOST_CANDIDATES` rows that share keys with `probes`: most in common first, then the oldest.
+        `hits` is what `lookup` said of them."""
+        places, found = self.by_key.live(hits, probes, self.table.alive)
         if not len(found):
             return found
         # A key that few share says more than one that many share.
-        shares = MOST_POSTINGS // np.bincount(places, minlength=len(probes))[places]
+        shares = MOST_POSTINGS // np.minimum(np.bincount(places, minlength=len(probes)), MOST_POSTINGS)[places]
         rows, which = np.unique(found, return_inverse=True)
-        weights = np.zeros(len(rows), np.int64)
-        np.add.at(weights, which, shares)
+        weights = np.bincount(which, weights=shares).astype(np.int64)
+        if len(rows) == 1:
+            return rows
         return rows[np.lexsort((self.table.seq[rows], -weights))[:MOST_CANDIDATES]]
 
     def nbytes(self) -> int:
         """Bytes held, about: columns of rows in use; URLs, decisions and queue by their usual size."""
-        used = self.table.rows - len(self._free)
         columns = self.table.nbytes + self.by_id.nbytes + self.by_text.nbytes + self.by_key.nbytes
         heads = self.by_id.head_bytes + self.by_text.head_bytes + self.by_key.head_bytes
-        return columns * used // max(1, self.table.rows) + heads + self.decisions.nbytes + 200 * self.entries
+        return columns * self._used // max(1, self.table.rows) + heads + self.decisions.nbytes + 200 * self.entries
 
     # ---- changing -------------------------------------------------------------------------------------------------
 
@@ -108,23 +139,39 @@ class PartitionState:
         self.watermark_us = max(self.watermark_us, time_us)
         self._expire(self._most)
 
-    def apply(self, entry: DedupLogEntry, made: Fingerprint, offset: int) -> None:
-        """Fold one log entry, whose fingerprint is `made`. What is at or below `last_offset` is in it already."""
+    def apply(self, entry: DedupLogEntry, made: Fingerprint, offset: int, hits: Hits) -> None:
+        """Fold one log entry, whose fingerprint is `made`; `hits` is what `lookup` said of its keys (at least).
+        What is at or below `last_offset` is in it already."""
         if offset <= self.last_offset:
             return
         time_us = to_us(entry.event_time)
         self.advance(time_us)
         cluster = None if entry.cluster_id == entry.id else entry.cluster_id
-        packed = pack(Decision(entry.verdict, entry.revision, cluster, entry.match))
+        packed = pack(
+            Decision(
+                entry.verdict,
+                entry.revision,
+                cluster,
+                entry.match,
+                entry.origins,
+                entry.independent_sources,
+                entry.joins,
+                entry.changes,
+            )
+        )
         self.decisions.add(offset, time_us, packed)
         self.last_offset = offset
         self._refresh(entry, time_us)
+        sources = self._merge(entry)
         if entry.verdict != "recrawl" or self.current(entry.id) < 0:
-            self._add(entry, made, time_us, packed)
+            self._add(entry, made, time_us, packed, hits, sources)
         self._expire(self._most)
 
     def commit(self) -> None:
         """Make everything since the last commit final."""
+        dead = np.array(self._killed, np.int64)
+        for index in (self.by_id, self.by_text, self.by_key):
+            index.commit(dead, self.table.alive)
         for row in self._killed:
             self._release(row)
         self.decisions.compact()
@@ -134,11 +181,14 @@ class PartitionState:
         """Undo everything since the last commit."""
         if self._before is None:
             return
-        for row, last_us in reversed(self._touched):
-            self.table.last_us[row] = last_us
+        for index in (self.by_id, self.by_text, self.by_key):
+            index.rollback()
+        for name, row, value in reversed(self._changed):
+            getattr(self.table, name)[row] = value
         for row in self._killed:
             self.table.alive[row] = True
         for row in reversed(self._added):
+            self.table.alive[row] = False
             self._release(row)
         for key in self._popped:
             heapq.heappush(self._oldest, key)
@@ -154,7 +204,7 @@ class PartitionState:
     def occupy(self, rows: int) -> None:
         """Take the first `rows` rows of a new state into use, for a snapshot to fill."""
         self.reserve(rows)
-        self._free.clear()
+        self._used = rows
 
     def queue(self, row: int) -> None:
         """Enter `row` into the queue of the oldest."""
@@ -163,10 +213,8 @@ class PartitionState:
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in all."""
-        before = self.table.rows
         for part in (self.table, self.by_id, self.by_text, self.by_key):
             part.grow(rows)
-        self._free.extend(range(rows - 1, before - 1, -1))
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -176,17 +224,18 @@ class PartitionState:
             self._before = self.last_offset, self.watermark_us, self.next_seq, self.entries, mark
 
     def _forget_changes(self) -> None:
-        for changes in (self._added, self._killed, self._touched, self._popped):
+        for changes in (self._added, self._killed, self._changed, self._popped):
             changes.clear()
         self._before = None
 
     def _with_id(self, article_id: str) -> list[int]:
         wanted = words(article_id)
-        rows = self.by_id.rows(wanted[1] & 0xFFFFFFFF, self.table.alive)
-        return [row for row in rows if tuple(self.table.id[row].tolist()) == wanted]
+        rows = self.by_id.rows(wanted[1] & _LOW, self.table.alive)
+        return [row for row in rows if tuple(self.table.id[row].tolist()) == wanted] if rows else rows
 
     def _refresh(self, entry: DedupLogEntry, time_us: int) -> None:
-        """Whatever was seen again stays for another window: the article itself, and the one that it is a copy of."""
+        """Whatever was seen again stays for another window: the article itself, the one that it is a copy of, and the
+        first of its cluster."""
         if entry.verdict == "recrawl":
             self._touch(self.current(entry.id), time_us)
             self._touch(self.revision_of(entry.id, entry.content_hash), time_us)
@@ -194,39 +243,73 @@ class PartitionState:
             self._touch(self.text(entry.content_hash), time_us)
         elif entry.verdict == "near_copy" and entry.match is not None:
             self._touch(self.current(entry.match.article_id), time_us)
+        if entry.cluster_id != entry.id:
+            self._touch(self.current(entry.cluster_id), time_us)
+
+    def _merge(self, entry: DedupLogEntry) -> tuple[int, int]:
+        """Let the clusters that the entry joins become one; return the agencies and outlets behind it (bits)."""
+        if entry.match is None:
+            return lineage.mask(entry.origins), 0
+        heads = [self.current(cluster) for cluster in (entry.cluster_id, *entry.joins)]
+        articles = entry.id, entry.match.article_id
+        behind = self.behind((entry.cluster_id, *entry.joins), articles, entry.origins, entry.writer)
+        root = words(entry.cluster_id)
+        for head, cluster in zip(heads[1:], entry.joins, strict=True):
+            if head >= 0 and cluster != entry.cluster_id:
+                self._set("cluster", head, root)
+        if heads[0] >= 0 and entry.verdict != "recrawl":
+            self._set("agencies", heads[0], behind[0])
+            self._set("writers", heads[0], behind[1])
+        return behind
 
     def _touch(self, row: int, time_us: int) -> None:
-        if row >= 0 and (last_us := int(self.table.last_us[row])) < time_us:
-            self._touched.append((row, last_us))
-            self.table.last_us[row] = time_us
+        if row >= 0 and int(self.table.last_us[row]) < time_us:
+            self._set("last_us", row, time_us)
 
-    def _add(self, entry: DedupLogEntry, made: Fingerprint, time_us: int, packed: bytes | None) -> None:
-        table = self.table
+    def _set(self, name: str, row: int, value: Any) -> None:
+        """Change a row that was there before; `rollback` changes it back."""
+        column = getattr(self.table, name)
+        self._changed.append((name, row, column[row].copy()))
+        column[row] = value
+
+    def _add(
+        self,
+        entry: DedupLogEntry,
+        made: Fingerprint,
+        time_us: int,
+        packed: bytes | None,
+        hits: Hits,
+        sources: tuple[int, int],
+    ) -> None:
         versions = self._with_id(entry.id)
-        first_us = int(table.first_us[versions[0]]) if versions else time_us
+        first_us = int(self.table.first_us[versions[0]]) if versions else time_us
         for row in versions[MOST_REVISIONS - 1 :]:
             self._kill(row)
         known = self.text(entry.content_hash)
         row = self._take()
+        table = self.table
         table.id[row] = identity = words(entry.id)
         table.hash[row] = text = words(entry.content_hash)
         table.cluster[row] = words(entry.cluster_id)
         table.seq[row] = self.next_seq
         table.first_us[row], table.last_us[row] = first_us, time_us
+        table.agencies[row], table.writers[row] = sources
         table.revision[row] = entry.revision
+        table.outlet[row] = lineage.outlet(entry.source)
         table.urls[row] = entry.url
         table.decisions[row] = packed
         if known >= 0 and entry.verdict == "exact_copy":
             table.copy_fingerprint(known, row)
         else:
             table.set_fingerprint(row, made)
-        self.by_id.link(row, np.array([identity[1] & 0xFFFFFFFF], np.uint32), _ONE)
+        self.by_id.add_one(row, identity[1] & _LOW)
         # Only the first article of a text is found by its words: the others would be the same candidate again.
-        keys = made.keys if known < 0 else EMPTY.keys
         if known < 0:
-            self.by_text.link(row, np.array([text[1] & 0xFFFFFFFF], np.uint32), _ONE)
-        places, _ = self.by_key.find(keys, table.alive)
-        self.by_key.link(row, keys, np.bincount(places, minlength=len(keys)) < MOST_POSTINGS)
+            self.by_text.add_one(row, text[1] & _LOW)
+        keys = made.keys if known < 0 else EMPTY.keys
+        places, _ = self.by_key.live(hits, keys, table.alive)
+        shared = np.bincount(places[places < len(keys)], minlength=len(keys))
+        self.by_key.add(row, keys, shared < MOST_POSTINGS)
         table.alive[row] = True
         self._added.append(row)
         self.next_seq += 1
@@ -234,9 +317,12 @@ class PartitionState:
         self.queue(row)
 
     def _take(self) -> int:
-        if not self._free:
-            self.reserve(max(1024, self.table.rows * 3 // 2))
-        return self._free.pop()
+        if self._free:
+            return self._free.pop()
+        if self._used == self.table.rows:
+            self.reserve(max(1024, self.table.rows * 5 // 4))
+        self._used += 1
+        return self._used - 1
 
     def _kill(self, row: int) -> None:
         self.table.alive[row] = False
@@ -244,9 +330,6 @@ class PartitionState:
         self.entries -= 1
 
     def _release(self, row: int) -> None:
-        for chains in (self.by_id, self.by_text, self.by_key):
-            chains.unlink(row)
-        self.table.alive[row] = False
         self.table.urls[row] = None
         self.table.decisions[row] = None
         self._free.append(row)

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.dedup.fingerprint import FACT_END, FACTS, PAIR_END, PAIRS, Fingerprint
+from workers.dedup.fingerprint import END, NO_KEYS, Fingerprint
+from workers.dedup.sizes import NAMES, NUMBERS, PAIRS, PARAGRAPHS
 
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("id", "<u8", 2),
@@ -16,15 +17,38 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("seq", "<i8", 1),
     ("first_us", "<i8", 1),
     ("last_us", "<i8", 1),
+    ("agencies", "<u8", 1),
+    ("writers", "<u8", 1),
     ("revision", "<u4", 1),
-    ("pairs", "<u4", PAIRS),
-    ("facts", "<u2", FACTS),
-    ("sizes", "u1", 2),
-    ("whole", "?", 2),
+    ("length", "<u4", 1),
+    ("pairs", "<u2", PAIRS),
+    ("places", "u1", PAIRS),
+    ("names", "<u2", NAMES),
+    ("contexts", "<u2", NUMBERS),
+    ("values", "u1", NUMBERS),
+    ("paragraphs", "<u2", PARAGRAPHS),
+    ("headline", "<u2", 1),
+    ("outlet", "<u2", 1),
+    ("sizes", "u1", 4),
+    ("whole", "?", 3),
 )
 """Name, type and width of each column. `hash` is the content hash; `seq` counts the rows ever made; `first_us` and
-`last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `sizes` counts the
-pairs and facts, and `whole` says for pairs and facts whether the sketch holds the whole set."""
+`last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `agencies` and
+`writers` say whom the cluster's text comes from, `outlet` who published it (see `workers.dedup.lineage`); `sizes`
+counts pairs, names, numbers and paragraphs, and `whole` says for the first three whether nothing was left out."""
+
+_SKETCH: Final = (
+    "pairs",
+    "places",
+    "names",
+    "contexts",
+    "values",
+    "paragraphs",
+    "sizes",
+    "whole",
+    "headline",
+    "length",
+)
 
 
 def words(digest: str) -> tuple[int, int]:
@@ -57,8 +81,17 @@ class Table:
     first_us: NDArray[np.int64]
     last_us: NDArray[np.int64]
     revision: NDArray[np.uint32]
-    pairs: NDArray[np.uint32]
-    facts: NDArray[np.uint16]
+    agencies: NDArray[np.uint64]
+    writers: NDArray[np.uint64]
+    length: NDArray[np.uint32]
+    pairs: NDArray[np.uint16]
+    places: NDArray[np.uint8]
+    names: NDArray[np.uint16]
+    contexts: NDArray[np.uint16]
+    values: NDArray[np.uint8]
+    paragraphs: NDArray[np.uint16]
+    headline: NDArray[np.uint16]
+    outlet: NDArray[np.uint16]
     sizes: NDArray[np.uint8]
     whole: NDArray[np.bool_]
 
@@ -82,16 +115,39 @@ class Table:
 
     def set_fingerprint(self, row: int, made: Fingerprint) -> None:
         """Write `made`, but for its keys, into `row`, padded with values that no hash has."""
-        for line, part, end in (
-            (self.pairs[row], made.pairs, PAIR_END),
-            (self.facts[row], made.facts, FACT_END),
+        for line, part, filler in (
+            (self.pairs[row], made.pairs, END),
+            (self.names[row], made.names, END),
+            (self.contexts[row], made.contexts, END),
+            (self.places[row], made.places, 0),
+            (self.values[row], made.values, 0),
+            (self.paragraphs[row], made.paragraphs, 0),
         ):
             line[: len(part)] = part
-            line[len(part) :] = end
-        self.sizes[row] = len(made.pairs), len(made.facts)
-        self.whole[row] = made.pairs_whole, made.facts_whole
+            line[len(part) :] = filler
+        self.sizes[row] = len(made.pairs), len(made.names), len(made.contexts), len(made.paragraphs)
+        self.whole[row] = made.whole
+        self.headline[row], self.length[row] = made.headline, made.length
 
     def copy_fingerprint(self, source: int, row: int) -> None:
         """Give `row` the fingerprint of the row `source`."""
-        for column in (self.pairs, self.facts, self.sizes, self.whole):
+        for name in _SKETCH:
+            column = getattr(self, name)
             column[row] = column[source]
+
+    def fingerprint(self, row: int) -> Fingerprint:
+        """Return the fingerprint in `row`, without keys."""
+        pairs, names, numbers, paragraphs = self.sizes[row].tolist()
+        first, second, third = self.whole[row].tolist()
+        return Fingerprint(
+            pairs=self.pairs[row, :pairs],
+            places=self.places[row, :pairs],
+            keys=NO_KEYS,
+            names=self.names[row, :names],
+            contexts=self.contexts[row, :numbers],
+            values=self.values[row, :numbers],
+            paragraphs=self.paragraphs[row, :paragraphs],
+            whole=(first, second, third),
+            headline=int(self.headline[row]),
+            length=int(self.length[row]),
+        )

@@ -1,4 +1,8 @@
-"""Verification: how much two texts share, estimated from their fingerprints, and whether that makes them copies."""
+"""Verification: how much two texts share, estimated from their fingerprints, and whether that makes them copies.
+
+Two steps. `compare` counts, for many candidates at once, what the sketches have in common. `look` goes into one
+candidate that shares enough: where in both texts the common passages are, and whether numbers agree.
+"""
 
 from __future__ import annotations
 
@@ -8,79 +12,224 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.dedup.fingerprint import FACT_END, PAIR_END, Fingerprint
+from schemas.messages import Changes
+from workers.dedup.fingerprint import END, U8, U16, Fingerprint
+from workers.dedup.letters import Bools
 from workers.dedup.options import DedupOptions
 from workers.dedup.table import Table
 
 LEAST_SHARED: Final = 8
 """Fewer common pairs than this in the sketches prove nothing."""
 
-FACTLESS_SIMILARITY: Final = 0.8
-"""Least similarity of two texts without any number or name: nothing else could tell them apart."""
+OPENING: Final = 64
+"""Where the opening of a text ends, in 256ths of it: the lead and what follows."""
+
+FEWEST_NUMBERS: Final = 3
+"""So many words beside numbers must be common before numbers can speak against a copy."""
+
+MOST_OWN: Final = 0.5
+"""A longer stretch of its own in both texts makes what they share a passage."""
+
+_STEEPNESS: Final = 2.0
+_SAME_OUTLET: Final = 0.6
+_ENOUGH: Final = 1.9
+_WHOLLY: Final = 0.97
+
+NAMELESS: Final = 0.5
+"""What counts for the names of a text that has none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
-    """`similarity`: estimated Jaccard similarity of the word pairs; `containment`: the larger share of common pairs in
-    one of the two texts; `facts`: (common + 1) / (all + 4) facts of that text, so that few facts prove little."""
+class Overlap:
+    """What two sketches of pairs and of names have in common below the lower of their bounds.
 
-    similarity: float
-    containment: float
-    facts: float
-    shared_pairs: int
-    any_facts: bool
-
-
-def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64]) -> list[Likeness]:
-    """Return how like `made` each of `rows` is.
-
-    Below the smaller of the two bounds both sketches are complete; everything is counted there.
+    `similarity`: estimated Jaccard similarity of the word pairs. `contained`: share of the first text's pairs that are
+    in the second; `covers`: share of the second's that are in the first. `names`: share of the names of the shorter
+    text (by pairs) that are in the other. `same_outlet`: both were published by one outlet.
     """
+
+    shared: int
+    similarity: float
+    contained: float
+    covers: float
+    names: float
+    same_outlet: bool = False
+
+    @property
+    def containment(self) -> float:
+        """The larger of the two shares."""
+        return max(self.contained, self.covers)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What `look` finds. `opening`: share of the openings' pairs that are common, of the first text plus of the second
+    (0 to 2). `gap`: the longest run of pairs that are not common, as a share of all: in the text where it is shorter.
+    `agree`, `differ`: words beside numbers in both texts, with the same numbers and with others."""
+
+    opening: float
+    gap: float
+    agree: int
+    differ: int
+
+
+def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64], outlet: int = 0) -> list[Overlap]:
+    """Return what `made`, published by `outlet` (0: unknown), has in common with each of `rows`."""
     sizes, whole = table.sizes[rows], table.whole[rows]
-    pairs = _overlap(made.pairs, made.pairs_bound, table.pairs[rows], sizes[:, 0], whole[:, 0], PAIR_END)
-    facts = _overlap(made.facts, made.facts_bound, table.facts[rows], sizes[:, 1], whole[:, 1], FACT_END)
-    return [_likeness(p, f) for p, f in zip(pairs, facts, strict=True)]
+    pairs = _overlap(made.pairs, made.bounds[0], table.pairs[rows], sizes[:, 0], whole[:, 0])
+    names = _overlap(made.names, made.bounds[1], table.names[rows], sizes[:, 1], whole[:, 1])
+    out = []
+    outlets = table.outlet[rows].tolist()
+    for (common, left, right), (common_names, left_names, right_names), other in zip(
+        pairs, names, outlets, strict=True
+    ):
+        inner_names = left_names if left <= right else right_names
+        out.append(
+            Overlap(
+                shared=common,
+                similarity=common / (left + right - common) if common else 0.0,
+                contained=common / left if common else 0.0,
+                covers=common / right if common else 0.0,
+                names=common_names / inner_names if inner_names else NAMELESS,
+                same_outlet=outlet != 0 and outlet == other,
+            )
+        )
+    return out
 
 
-def is_copy(like: Likeness, options: DedupOptions) -> bool:
-    """Whether two texts that are so alike are copies of one story, and not two fillings of one template."""
-    if like.shared_pairs < LEAST_SHARED or like.similarity < options.similarity:
-        return False
-    if not like.any_facts:
-        return like.similarity >= max(FACTLESS_SIMILARITY, options.containment)
-    return like.containment >= options.containment and like.facts >= options.facts
+def look(left: Fingerprint, right: Fingerprint) -> Look:
+    """Compare two texts that have at least one pair in common."""
+    in_left, in_right = _common(left, right)
+    sides = (left.places[: len(in_left)], in_left), (right.places[: len(in_right)], in_right)
+    agree, differ = _numbers(left, right)
+    return Look(
+        opening=sum(_opening(places, common) for places, common in sides),
+        gap=min(_gap(places, common) for places, common in sides),
+        agree=agree,
+        differ=differ,
+    )
+
+
+def refusal(overlap: Overlap, seen: Look | None, options: DedupOptions) -> str | None:
+    """Return why two texts are not copies of one story, or None when they are.
+
+    `seen` None asks what `compare` alone can say. The reasons: `little_shared`; `other_numbers` beside the same words:
+    the next issue of a template; `shared_passage`: a quotation, or the house text under two short items.
+    """
+    if (
+        overlap.shared < LEAST_SHARED
+        or overlap.similarity < options.similarity
+        or overlap.containment < options.containment
+    ):
+        return "little_shared"
+    if seen is None:
+        return None
+    if seen.agree + seen.differ >= FEWEST_NUMBERS and seen.differ > seen.agree:
+        return "other_numbers"
+    if seen.gap > MOST_OWN or evidence(overlap, seen) < needed(overlap, options):
+        return "shared_passage"
+    return None
+
+
+def evidence(overlap: Overlap, seen: Look) -> float:
+    """How much speaks for one story: common openings and names for it, a long stretch of its own against it."""
+    return seen.opening + overlap.names / 2 - seen.gap
+
+
+def needed(overlap: Overlap, options: DedupOptions) -> float:
+    """The evidence that makes a copy: more where neither text has half of the other, as with a passage quoted; and
+    more, the more alike they are: openings of copies are as alike as the rest, those over a common house text aren't.
+    One outlet seldom publishes a story twice under two addresses, but often two stories over one house text; only a
+    text that is wholly in the other needs no more.
+    """
+    least = (
+        options.evidence
+        + _STEEPNESS * max(0.0, 0.5 - overlap.containment)
+        + _STEEPNESS * max(0.0, overlap.similarity - 0.4)
+    )
+    if overlap.same_outlet and overlap.containment < _WHOLLY:
+        return max(least, min(_ENOUGH, least + _SAME_OUTLET))
+    return least
+
+
+def changes(new: Fingerprint, old: Fingerprint, overlap: Overlap) -> Changes:
+    """Return what a revision changed; `overlap` is of the new text with the old."""
+    before, after = old.paragraphs.tolist(), new.paragraphs.tolist()
+    known = set(before)
+    fresh = [n for n, paragraph in enumerate(after) if paragraph not in known]
+    quarter = len(after) / 4
+    parts = {"opening" if n < quarter else "end" if n >= len(after) - quarter else "middle" for n in fresh}
+    return Changes(
+        headline=new.headline != old.headline,
+        added=round(1 - overlap.contained, 4),
+        removed=round(1 - overlap.covers, 4),
+        paragraphs_added=len(fresh),
+        paragraphs_removed=len(known.difference(after)),
+        words=new.length - old.length,
+        numbers=_numbers(new, old)[1],
+        parts=tuple(part for part in ("opening", "middle", "end") if part in parts),
+    )
+
+
+def _common(left: Fingerprint, right: Fingerprint) -> tuple[Bools, Bools]:
+    """Which pairs of each text are in the other, below the lower of their bounds."""
+    bound = min(left.bounds[0], right.bounds[0])
+    a, b = left.pairs[: np.searchsorted(left.pairs, bound)], right.pairs[: np.searchsorted(right.pairs, bound)]
+    marks = np.zeros(END + 1, bool)
+    marks[b] = True
+    in_left = marks[a]
+    marks[b] = False
+    marks[a] = True
+    return in_left, marks[b]
 
 
 def _overlap(
-    left: NDArray[np.unsignedinteger],
+    left: U16,
     left_bound: int,
-    rights: NDArray[np.unsignedinteger],
-    sizes: NDArray[np.uint8],
-    whole: NDArray[np.bool_],
-    end: int,
+    rights: U16,
+    sizes: U8,
+    whole: Bools,
 ) -> list[tuple[int, int, int]]:
     """Return (common, of left, of right) for `left` with each row of `rights`, below the smaller of the bounds."""
     last = rights[np.arange(len(rights)), np.maximum(sizes.astype(np.int64), 1) - 1].astype(np.int64)
-    bounds = np.minimum(np.where(whole, end, last + 1), left_bound)
+    bounds = np.minimum(np.where(whole, END, last + 1), left_bound)
     below = rights < bounds[:, None]
-    of_left = np.searchsorted(left.astype(np.int64), bounds)
-    if not len(left):
-        return [(0, 0, n) for n in below.sum(axis=1).tolist()]
-    at = np.minimum(np.searchsorted(left, rights.ravel()).reshape(rights.shape), len(left) - 1)
-    common = ((left[at] == rights) & below).sum(axis=1)
-    return list(zip(common.tolist(), of_left.tolist(), below.sum(axis=1).tolist(), strict=True))
+    marks = np.zeros(END + 1, bool)
+    marks[left] = True
+    common = np.count_nonzero(marks[rights] & below, axis=1)
+    of_left = np.searchsorted(left, bounds)
+    return list(zip(common.tolist(), of_left.tolist(), np.count_nonzero(below, axis=1).tolist(), strict=True))
 
 
-def _likeness(pairs: tuple[int, int, int], facts: tuple[int, int, int]) -> Likeness:
-    common, left, right = pairs
-    union = left + right - common
-    common_facts, left_facts, right_facts = facts
-    # The text with the larger share in common has the fewer pairs: it is the one that is contained.
-    inner_facts = left_facts if left <= right else right_facts
-    return Likeness(
-        similarity=common / union if union else 0.0,
-        containment=common / min(left, right) if common else 0.0,
-        facts=(common_facts + 1) / (inner_facts + 4),
-        shared_pairs=common,
-        any_facts=bool(left_facts or right_facts),
+def _opening(places: U8, common: Bools) -> float:
+    early = places < OPENING
+    count = int(np.count_nonzero(early))
+    return int(np.count_nonzero(common & early)) / count if count else 0.0
+
+
+def _gap(places: U8, common: Bools) -> float:
+    """Longest run of pairs without a common one, in the order of the text, as a share of all pairs."""
+    order = np.argsort(places, kind="stable")
+    at = np.flatnonzero(common[order])
+    edges = np.concatenate(([-1], at, [len(places)]))
+    return (int(np.diff(edges).max()) - 1) / len(places) if len(places) else 1.0
+
+
+def _numbers(left: Fingerprint, right: Fingerprint) -> tuple[int, int]:
+    """Return how many words beside numbers are common (agree, differ): with at least half of the numbers of the text
+    that has fewer there, and with less."""
+    bound = min(left.bounds[2], right.bounds[2])
+    mine, theirs = _by_context(left, bound), _by_context(right, bound)
+    both = mine.keys() & theirs.keys()
+    agree = sum(
+        2 * len(mine[context] & theirs[context]) >= min(len(mine[context]), len(theirs[context])) for context in both
     )
+    return agree, len(both) - agree
+
+
+def _by_context(made: Fingerprint, bound: int) -> dict[int, set[int]]:
+    count = int(np.searchsorted(made.contexts, bound))
+    found: dict[int, set[int]] = {}
+    for context, value in zip(made.contexts[:count].tolist(), made.values[:count].tolist(), strict=True):
+        found.setdefault(context, set()).add(value)
+    return found

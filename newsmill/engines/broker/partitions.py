@@ -73,15 +73,18 @@ def cut(
     batches: list[list[M]] = []
     batch: list[M] = []
     held = 0
-    careful = {key: partition.careful for key, partition in partitions.items()}
+    careful = {key: p.careful for key, p in partitions.items() if p.careful > 0 or p.marks.trying >= 0}
     for key, message in messages:
-        alone = careful[key] > 0 or partitions[key].marks.trying == offset(message)
-        careful[key] -= 1
-        if batch and (alone or held + size(message) > most_bytes):
+        alone = False
+        if key in careful:
+            alone = careful[key] > 0 or partitions[key].marks.trying == offset(message)
+            careful[key] -= 1
+        more = size(message)
+        if batch and (alone or held + more > most_bytes):
             batches.append(batch)
             batch, held = [], 0
         batch.append(message)
-        held += size(message)
+        held += more
         if alone:
             batches.append(batch)
             batch, held = [], 0

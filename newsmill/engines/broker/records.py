@@ -15,7 +15,7 @@ def to_record(raw: Any) -> Record:
         raw.offset,
         raw.key,
         raw.value,
-        tuple((name, value or b"") for name, value in raw.headers),
+        tuple([(name, value or b"") for name, value in raw.headers]),
         raw.timestamp,
     )
 

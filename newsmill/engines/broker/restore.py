@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,6 +33,15 @@ class RestoreError(NewsmillError):
     """The state can't be rebuilt. The text says why and what to do."""
 
     exit_code: ClassVar[int] = 1
+
+
+def log_partitions(settings: Settings, stage: StatefulStage) -> list[int]:
+    """Return the partitions of the stage's log, ascending; none when there is no such topic."""
+    consumer: Any = KafkaConsumer(**clients.consumer(settings))
+    try:
+        return sorted(consumer.partitions_for_topic(clients.physical(settings, stage.log_topic)) or ())
+    finally:
+        consumer.close()
 
 
 class LogTail:
@@ -67,6 +77,37 @@ class LogTail:
             yield from self._fold(consumer, tp, end)
         finally:
             consumer.close()
+
+    def rebuild(self) -> tuple[int, int]:
+        """Fold a log of an older version, learning anew from the input that is kept, and write a snapshot, from which
+        a worker that starts here goes on. Returns (entries learnt anew, entries whose input is gone).
+
+        Raises RestoreError.
+        """
+        tp = TopicPartition(self._topic, self._partition)
+        self._stage.forget(self._partition)
+        consumer: Any = KafkaConsumer(**clients.consumer(self._settings), retry_backoff_ms=20)
+        source = Retained(self._settings, self._stage.source, self._partition)
+        anew = gone = 0
+        try:
+            end = self._high_watermark(tp)
+            consumer.assign([tp])
+            consumer.seek_to_beginning(tp)
+            for records in self._chunks(consumer, tp, end):
+                if records:
+                    counts = self._stage.rebuild(self._partition, records, source.at)
+                    anew, gone = anew + counts[0], gone + counts[1]
+                    self._note(records)
+                    self._changed = True
+        except StateVersionError as error:
+            raise RestoreError(str(error)) from error
+        finally:
+            source.close()
+            consumer.close()
+        self.snapshot()
+        if self._changed:
+            raise RestoreError(f"no snapshot could be written at {self._path}; see the log")
+        return anew, gone
 
     def _high_watermark(self, tp: TopicPartition) -> int:
         lookup: Any = KafkaConsumer(**clients.consumer(self._settings) | {"isolation_level": "read_uncommitted"})
@@ -108,27 +149,32 @@ class LogTail:
         return False
 
     def _fold(self, consumer: Any, tp: TopicPartition, end: int) -> Iterator[int]:
-        folded, moved = 0, time.monotonic()
-        while (position := consumer.position(tp)) < end:
-            polled = consumer.poll(timeout_ms=200, max_records=2_000).get(tp, [])
-            # A record beyond `end` is the log's, too: nobody but this worker writes to the partition now.
-            records = [to_record(raw) for raw in polled]
+        folded = 0
+        for records in self._chunks(consumer, tp, end):
             if records:
                 try:
                     self._stage.restore(self._partition, records)
                 except StateVersionError as error:
+                    name = self._stage.name
                     raise RestoreError(
-                        f"{error}. State in this form is rebuilt from retained input: stop the workers of "
-                        f"{self._stage.name}, delete the topic {self._topic} and its group's offsets, create the topic "
-                        "again with `newsmill topics create`, and start them"
+                        f"{error}. Stop the workers of {name} and run `newsmill {name} rebuild` where they will run: "
+                        "it learns anew from the input that is kept"
                     ) from error
                 self._note(records)
                 folded += len(records)
+            yield folded
+
+    def _chunks(self, consumer: Any, tp: TopicPartition, end: int) -> Iterator[list[Record]]:
+        """Yield the log's records up to `end`, some chunks empty. Raises RestoreError when none arrive for long."""
+        moved = time.monotonic()
+        while (position := consumer.position(tp)) < end:
+            polled = consumer.poll(timeout_ms=200, max_records=2_000).get(tp, [])
+            # A record beyond `end` is the log's, too: nobody but this worker writes to the partition now.
+            yield [to_record(raw) for raw in polled]
             if consumer.position(tp) > position:
                 moved = time.monotonic()
             elif time.monotonic() - moved > STUCK_SECONDS:
                 raise RestoreError(f"no record of {tp} arrived for {STUCK_SECONDS:g} s (at {position} of {end})")
-            yield folded
 
     def _note(self, records: Sequence[Record]) -> None:
         last = records[-1]
@@ -156,3 +202,37 @@ class LogTail:
             )
         else:
             self._changed = False
+
+
+class Retained:
+    """The records of one partition of a stage's input that the broker still keeps, looked up by ascending offset."""
+
+    def __init__(self, settings: Settings, topic: str, partition: int) -> None:
+        self._tp = TopicPartition(clients.physical(settings, topic), partition)
+        self._consumer: Any = KafkaConsumer(**clients.consumer(settings), retry_backoff_ms=20)
+        self._consumer.assign([self._tp])
+        self._consumer.seek_to_beginning(self._tp)
+        self._end: int = self._consumer.end_offsets([self._tp])[self._tp]
+        self._polled: deque[Record] = deque()
+
+    def at(self, offset: int) -> Record | None:
+        """Return the record at `offset`, None when it is not kept. Raises RestoreError when the broker is silent."""
+        asked = time.monotonic()
+        while offset < self._end:
+            while self._polled:
+                if self._polled[0].offset > offset:
+                    return None
+                record = self._polled.popleft()
+                if record.offset == offset:
+                    return record
+            if self._consumer.position(self._tp) > offset:
+                return None
+            polled = self._consumer.poll(timeout_ms=200, max_records=500).get(self._tp, [])
+            self._polled.extend(to_record(raw) for raw in polled)
+            if not polled and time.monotonic() - asked > STUCK_SECONDS:
+                raise RestoreError(f"no record of {self._tp} arrived for {STUCK_SECONDS:g} s (looking for {offset})")
+        return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()

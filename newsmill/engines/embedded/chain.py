@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from newsmill.engines.embedded.pool import Spread, StagePool
 from newsmill.engines.result import BatchResult, Output
-from newsmill.engines.runner import Runner
+from newsmill.engines.runner import Runner, ingested_at_ms
 from newsmill.metrics import Metrics
 from schemas import headers as h
 from schemas import topics
@@ -116,7 +116,7 @@ class Chain:
             if output.topic == log_topic:
                 batch.logs.setdefault(output.topic, []).append(output)
             elif output.topic in self._read:
-                arrived = int(h.get(output.headers, h.INGESTED_AT) or b"0")
+                arrived = ingested_at_ms(output.headers) or 0
                 waiting.setdefault(output.topic, []).append(
                     Record(output.topic, 0, offset, output.key, output.value, output.headers, arrived)
                 )

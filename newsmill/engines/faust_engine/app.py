@@ -10,7 +10,9 @@ from aiokafka.helpers import create_ssl_context
 from faust.app.base import BootStrategy
 
 from newsmill import clients
+from newsmill.engines.faust_engine.compression import use_fast_lz4
 from newsmill.engines.faust_engine.transport import Transport
+from newsmill.partitioner import partition_of
 from newsmill.settings import Settings
 
 
@@ -33,13 +35,15 @@ class App(faust.App):  # type: ignore[misc]
     """A Faust app that writes nothing to disk, creates no topics, serves no web pages and has no tables.
 
     `before_start` is called before anything of it starts. `before_stop` is awaited first when the app stops, while its
-    consumer and producer still run. `admit` is awaited before a fetched message goes into Faust's queues.
+    consumer and producer still run. `admit` is awaited before a fetched message goes into Faust's queues; it does not
+    wait while `has_room`.
     """
 
     BootStrategy = _Boot
     before_start: Callable[[], None] | None = None
     before_stop: Callable[[], Awaitable[None]]
     admit: Callable[[Any], Awaitable[None]]
+    has_room: Callable[[], bool]
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -75,6 +79,7 @@ class App(faust.App):  # type: ignore[misc]
 
 def make_app(settings: Settings, stage_name: str) -> App:
     """Return the app for the workers of a stage: no agents yet, nothing connected."""
+    use_fast_lz4()
     return App(
         clients.group(settings, stage_name),
         broker=";".join(f"kafka://{server}" for server in clients.connection(settings)["bootstrap_servers"]),
@@ -91,6 +96,7 @@ def make_app(settings: Settings, stage_name: str) -> App:
         consumer_max_fetch_size=clients.MAX_DEAD_LETTER_BYTES,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
+        producer_partitioner=partition_of,
         producer_compression_type=None if settings.compression == "none" else settings.compression,
         producer_max_request_size=clients.MAX_DEAD_LETTER_BYTES,
         producer_max_batch_size=1024 * 1024,

@@ -95,6 +95,10 @@ class BatchLoop:
         """Wait until there is room for a fetched message."""
         await self._inbox.admit(message)
 
+    def has_room(self) -> bool:
+        """Whether the next message is admitted without waiting."""
+        return self._inbox.has_room()
+
     async def consume(self, stream: Any) -> None:
         """The agent: hand each message to the loop. Nothing is acked through Faust, see transport."""
         async for event in stream.noack().events():

@@ -75,6 +75,7 @@ class FaustEngine:
         loop = BatchLoop(app, self.runner, self.settings, self.metrics, self.health, self._on_step)
         app.before_stop = loop.finish
         app.admit = loop.admit
+        app.has_room = loop.has_room
         app.agent(raw_topic(app, self.settings, self.stage.source), name=self.stage.name, concurrency=1)(loop.consume)
 
         @app.task  # type: ignore[untyped-decorator]

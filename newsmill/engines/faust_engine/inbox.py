@@ -39,11 +39,15 @@ class Inbox:
 
     async def admit(self, message: Any) -> None:
         """Wait until there is room for `message`. One that is larger than all room gets in when it is alone."""
-        while self._admitted >= 2 * self._records or self._admitted_bytes >= 2 * self._bytes:
+        while not self.has_room():
             async with self._changed:
                 await self._changed.wait()
         self._admitted += 1
         self._admitted_bytes += size(message)
+
+    def has_room(self) -> bool:
+        """Whether the next message is admitted without waiting."""
+        return self._admitted < 2 * self._records and self._admitted_bytes < 2 * self._bytes
 
     async def put(self, message: Any) -> None:
         """Add an admitted message."""

@@ -55,11 +55,13 @@ class Outbox:
     async def _by_place(self, outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
         places: dict[tuple[str, int], list[Output]] = {}
         kafka = self._producer.kafka
+        names = {topic: clients.physical(self._settings, topic) for topic in {output.topic for output in outputs}}
+        for topic in names.values():
+            await kafka.client._wait_on_metadata(topic)
         for output in outputs:
-            topic = clients.physical(self._settings, output.topic)
+            topic = names[output.topic]
             partition = output.partition
             if partition is None:
-                await kafka.client._wait_on_metadata(topic)
                 partition = kafka._partition(topic, None, None, None, output.key, None)
             places.setdefault((topic, partition), []).append(output)
         return places

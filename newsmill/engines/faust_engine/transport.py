@@ -105,6 +105,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Do nothing: offsets are committed by the batch loop, once their outputs are confirmed."""
         return False
 
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:
+        """As Faust does; but where Faust has a message delivered unless the flow is suspended before, and there is
+        room for the message, deliver it.
+
+        Faust makes four tasks for that, for each message: a quarter of all that the engine costs. Delivering waits for
+        nothing but room.
+        """
+        if len(coros) != 2 or not self.app.has_room():
+            return await super().wait_first(*coros, timeout=timeout)
+        deliver, suspended = coros
+        suspended.close()
+        await deliver
+        return None
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Do nothing: Faust would complain that it has not committed. `newsmill.health` watches for stalls."""
 

@@ -182,8 +182,14 @@ class KafkaEngine:
     # -- writing
 
     def _transact(self, batch: Sequence[Any], membership: ConsumerGroupMetadata) -> None:
-        first = {_place(record): record.offset for record in reversed(batch)}
-        last = {_place(record): record for record in batch}
+        first: dict[TopicPartition, int] = {}
+        last: dict[TopicPartition, Any] = {}
+        place = _place(batch[0])
+        for record in batch:
+            if record.partition != place.partition:
+                place = _place(record)
+            first.setdefault(place, record.offset)
+            last[place] = record
         result = self._deadly(batch)
         if result is None:
             self._mark_starts(first, len(batch), membership)

@@ -123,9 +123,10 @@ class Transactor:
         producer = self.producer
         producer.begin_transaction()
         self._on_step("begun")
+        names = {topic: clients.physical(self._settings, topic) for topic in {output.topic for output in outputs}}
         futures = [
             producer.send(
-                clients.physical(self._settings, output.topic),
+                names[output.topic],
                 key=output.key,
                 value=output.value,
                 headers=list(output.headers),
@@ -143,8 +144,8 @@ class Transactor:
                     raise self._fenced() from future.exception
                 raise TransactionError(f"a record could not be written: {future.exception or 'not delivered in time'}")
             done = future.value
-            place = (done.topic, done.partition)
-            written[place] = max(written.get(place, -1), done.offset)
+            if done.offset > written.get(done.topic_partition, -1):
+                written[done.topic_partition] = done.offset
         self._on_step("flushed")
         try:
             producer.send_offsets_to_transaction(dict(offsets), membership)

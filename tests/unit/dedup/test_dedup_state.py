@@ -243,7 +243,7 @@ def test_entries_that_cannot_be_folded_are_refused(bench, box, what):
         DedupStage().restore(0, [record, Record(record.topic, 0, 1, b"", value, marks)])
     if what == "fingerprint version":
         assert "kmv0" in str(error.value)
-        assert "kmv1" in str(error.value)
+        assert "kmv2" in str(error.value)
 
 
 def test_times_keep_their_microseconds_and_become_utc(bench, box):

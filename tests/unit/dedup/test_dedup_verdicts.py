@@ -78,8 +78,11 @@ def test_trimmed_copy_is_found_in_both_orders(bench, box, longer_first):
     order = [whole, trimmed] if longer_first else [trimmed, whole]
     _, emit = bench.feed(*order)
     duplicate = box.duplicate(emit)
-    assert duplicate.match.rule == "near_copy.containment"
-    assert duplicate.match.similarity < 0.5 < 0.9 < duplicate.match.containment
+    match = duplicate.match
+    assert match.rule == ("near_copy.contained" if longer_first else "near_copy.covers")
+    part, whole_share = (match.contained, match.covers) if longer_first else (match.covers, match.contained)
+    assert whole_share < 0.5 < 0.9 < part == match.containment
+    assert match.similarity < 0.5
 
 
 def test_reordered_and_dropped_paragraphs_are_a_near_copy(bench, box):
@@ -92,8 +95,8 @@ def test_reordered_and_dropped_paragraphs_are_a_near_copy(bench, box):
 def test_copy_of_a_copy_joins_the_cluster_of_the_first(bench, box):
     text = box.stories["flood"]["paragraphs"]
     first = box.article("flood", url="https://a.example/1", paragraphs=text[:4])
-    second = box.article("flood", url="https://b.example/1", minutes=1, paragraphs=text[1:])
-    third = box.article("flood", url="https://c.example/1", minutes=2, paragraphs=text[4:])
+    second = box.article("flood", url="https://b.example/1", minutes=1, paragraphs=text[1:], source="b.example")
+    third = box.article("flood", url="https://c.example/1", minutes=2, paragraphs=text[4:], source="c.example")
     emits = bench.feed(first, second, third)
     assert [e.kind for e in emits] == ["unique", "near_copy", "near_copy"]
     assert box.duplicate(emits[2]).match.article_id == second.id
@@ -137,7 +140,10 @@ def test_revision_goes_on_with_the_evidence_of_the_one_before(bench, box):
     assert (revised.verdict, revised.revision, revised.cluster_id) == ("revision", 2, first.id)
     assert revised.match.article_id == first.id
     assert revised.match.first_seen == first.fetched_at
-    assert 0.9 < revised.match.similarity < 1.0
+    assert 0.9 < revised.match.similarity <= 1.0
+    assert (revised.changes.headline, revised.changes.words, revised.changes.paragraphs_removed) == (False, 12, 0)
+    assert (revised.changes.paragraphs_added, revised.changes.parts) == (1, ("end",))
+    assert (again.changes.paragraphs_added, again.changes.paragraphs_removed) == (0, 1)
     assert revised.match.rule == "revision.same_id_other_text"
     assert again.revision == 3
     assert again.match.first_seen == first.fetched_at
@@ -265,7 +271,7 @@ def test_a_very_long_url_is_not_kept_as_evidence(bench, box):
         {"max_entries": 0},
         {"similarity": -0.1},
         {"containment": 1.1},
-        {"facts": float("nan")},
+        {"evidence": float("nan")},
     ],
 )
 def test_options_are_checked(wrong):

@@ -17,7 +17,8 @@ from newsmill.engines.limit import DeadLetterLimitExceeded
 from newsmill.engines.result import KILLED
 from newsmill.feed import FileSource, expand
 from schemas import topics
-from tests.support.embedded import STEPS, Killed, Killer, Run
+from tests.support.driver import Killed
+from tests.support.embedded import STEPS, Killer, Run
 from tests.support.stages import CountingStage, EchoStage
 from workers.stage import StateVersionError
 
@@ -245,16 +246,6 @@ def test_a_stopped_run_goes_on(tmp_path: Path, undisturbed: dict[str, bytes]) ->
     assert summary.documents == 3
     assert not run(VALUES).stopped
     assert run.files() == undisturbed
-
-
-def test_the_dead_letter_limit_holds_over_restarts(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    values = [b"raise %d" % i for i in range(20)]
-    for _ in range(3):
-        with pytest.raises(DeadLetterLimitExceeded):
-            run(values, dead_letter_limit=5)
-        assert len(run.dead.read_bytes().splitlines()) == 3
-    assert run([*values, b"a"], dead_letter_limit=100).documents == 21
 
 
 # -- records that kill the process

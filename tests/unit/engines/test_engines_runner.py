@@ -167,3 +167,12 @@ def test_a_stage_that_loses_a_record_is_caught() -> None:
     result = runner(Lossy()).run(raw(b"a"))
     assert result.outputs[0].topic == topics.DEAD_LETTERS
     assert b"returned 0 outcomes for 1 records" in dict(result.outputs[0].headers)[h.DEAD_DETAIL]
+
+
+@pytest.mark.parametrize("text", [b"yesterday", b"", b"9" * 400, b"9" * 5_000, b"\xff", b"1e9", b"-5"])
+def test_an_ingested_at_that_is_no_time_stops_nothing(text: bytes) -> None:
+    r = runner()
+    result = r.run([Record(topics.RAW, 0, 0, b"k", b"a", ((h.INGESTED_AT, text),))])
+    r.commit(result)
+    assert count(r, "article") == 1
+    assert dict(result.outputs[0].headers)[h.INGESTED_AT] == text

@@ -175,6 +175,7 @@ def test_each_stage_is_an_app_made_when_asked_for(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(pipeline, "load", load)
     monkeypatch.setenv("NEWSMILL_NAMESPACE", "t.")
+    monkeypatch.delenv("NEWSMILL_SHARED", raising=False)  # of tests alone
     for name in pipeline.STAGES:
         monkeypatch.delitem(vars(apps), name, raising=False)
     assert apps.ingest is apps.ingest

@@ -1,4 +1,4 @@
-"""One real Apache Kafka for all broker tests."""
+"""What tests of several kinds share: one real Apache Kafka, and the data to measure on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kafka.cluster import ClusterMetadata
 
 from newsmill.local import LocalKafka, LocalKafkaError
 from newsmill.local.jars import ensure_jars
 from newsmill.local.java import find_java
 from tests.support.kafka import Place, Running
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +34,11 @@ def kafka_ready() -> None:
 @pytest.fixture(scope="session")
 def kafka(kafka_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """A broker that all tests of the session share. Tests use topics and groups with names of their own."""
-    with LocalKafka(tmp_path_factory.mktemp("kafka")) as broker:
+    # kafka-python has no setting that reaches this: each new client waits so long before it asks for metadata a second
+    # time, and tests make hundreds of clients.
+    ClusterMetadata.DEFAULT_CONFIG["retry_backoff_ms"] = 5
+    # A killed worker's partitions are given away soon, where a test asks for it.
+    with LocalKafka(tmp_path_factory.mktemp("kafka"), overrides={"group.min.session.timeout.ms": "500"}) as broker:
         yield broker
 
 
@@ -46,3 +53,8 @@ def place(kafka: LocalKafka, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
     yield make
     Running.bury_all()
+
+
+def shared_data() -> Path:
+    """Return where the data is that is measured on and not part of the repository. It need not be there."""
+    return Path(os.environ.get("NEWSMILL_SHARED", REPOSITORY.parent / "shared"))

@@ -1,0 +1,109 @@
+"""`newsmill dedup`: look into the decisions of dedup."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from newsmill import tail
+from newsmill.errors import NewsmillError
+from newsmill.settings import Settings, from_environment
+from newsmill.worker import stage_options
+from schemas.codec import InvalidMessage, decode
+from schemas.messages import Article
+from schemas.topics import ARTICLES, RAW
+
+
+class NotFoundError(NewsmillError):
+    """An article to explain is not to be had. The text says where it was looked for."""
+
+
+@click.group()
+def command() -> None:
+    """Look into the decisions of dedup."""
+
+
+@command.command()
+@click.argument("first")
+@click.argument("second")
+def explain(first: str, second: str) -> None:
+    """Say why SECOND is or is not a copy of FIRST.
+
+    Each is a file (a raw document as a scraper sends it, a text, or an article as JSON), or the URL or id of an article
+    that news.articles still holds.
+    """
+    from workers.dedup import DedupOptions
+    from workers.dedup.explain import explain as explain_articles
+    from workers.dedup.explain import lines
+
+    settings = from_environment(os.environ)
+    wanted = [name for name in (first, second) if not Path(name).is_file()]
+    held = _articles(settings, wanted) if wanted else {}
+    pair = [held[name] if name in held else _from_file(Path(name)) for name in (first, second)]
+    options = DedupOptions(
+        similarity=settings.dedup_similarity,
+        containment=settings.dedup_containment,
+        evidence=settings.dedup_evidence,
+    )
+    for line in lines(explain_articles(pair[0], pair[1], options), options):
+        click.echo(line)
+
+
+@command.command()
+@click.option("--state-dir", help="Where the workers' snapshots are.  [default: .newsmill]")
+def rebuild(state_dir: str | None) -> None:
+    """Rebuild the state of dedup when its log is of an older version.
+
+    The workers of dedup must be stopped. Reads news.dedup-log and the articles that news.articles still holds, learns
+    from them anew, and writes a snapshot for each partition, from which a worker started here goes on.
+    """
+    from newsmill.engines.broker.restore import LogTail, log_partitions
+    from workers import pipeline
+    from workers.stage import StatefulStage
+
+    settings = from_environment(os.environ, state_dir=state_dir)
+    stage = pipeline.load("dedup", stage_options(settings))
+    if not isinstance(stage, StatefulStage):
+        raise TypeError("dedup has state")
+    for partition in log_partitions(settings, stage):
+        anew, gone = LogTail(settings, stage, partition).rebuild()
+        click.echo(
+            f"partition {partition}: {stage.state_size()[0]} articles in the state, {anew} of them read anew, {gone} "
+            "whose text is no longer kept (copies of these are not found)"
+        )
+        stage.forget(partition)
+
+
+def _articles(settings: Settings, wanted: list[str]) -> dict[str, Article]:
+    """Return the latest articles with these URLs or ids; raise NotFoundError when there are none."""
+    found: dict[str, Article] = {}
+    for record in tail.records(settings, ARTICLES, from_beginning=True, follow=False, stopping=lambda: False):
+        try:
+            article = decode(record.value, Article)
+        except InvalidMessage:
+            continue
+        for name in wanted:
+            if name in (article.url, article.id):
+                found[name] = article
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise NotFoundError(f"{missing[0]} is neither a file nor the URL or id of an article that {ARTICLES} holds")
+    return found
+
+
+def _from_file(path: Path) -> Article:
+    from workers import pipeline
+    from workers.stage import Emit, Record, Reject
+
+    data = path.read_bytes()
+    try:
+        return decode(data, Article)
+    except InvalidMessage:
+        outcome = pipeline.load("ingest").process([Record(RAW, 0, 0, None, data)])[0]
+    if isinstance(outcome, Reject):
+        raise NotFoundError(f"{path} is no document: {outcome.reason} {outcome.detail}".rstrip())
+    if not isinstance(outcome, Emit):
+        raise NotFoundError(f"{path} is no document")
+    return decode(outcome.messages[0].value, Article)

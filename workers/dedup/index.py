@@ -1,0 +1,103 @@
+"""An index whose changes are staged: looked up at once, linked or taken back later, for a whole batch together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from workers.dedup.chains import I64, U32, Bools, Chains
+
+Hits = tuple[I64, I64]
+"""Places in the keys that were looked up, and the row under the key there."""
+
+
+class Index:
+    """Rows by key, over `Chains`. What was added since the last `commit` is held in a dictionary beside them."""
+
+    def __init__(self, width: int) -> None:
+        self.chains = Chains(width)
+        self._fresh: dict[int, list[int]] = {}
+        self._staged: list[int] = []
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys and links."""
+        return self.chains.nbytes
+
+    @property
+    def head_bytes(self) -> int:
+        """Bytes of the buckets."""
+        return self.chains.head_bytes
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` rows."""
+        self.chains.grow(rows)
+
+    def add(self, row: int, keys: U32, wanted: Bools) -> None:
+        """Keep `keys` in `row`, and find it under those that are `wanted`."""
+        self.chains.keep(row, keys)
+        places = np.flatnonzero(wanted)
+        self._staged.extend((places + row * self.chains.width).tolist())
+        for key in keys[places].tolist():
+            self._fresh.setdefault(key, []).append(row)
+
+    def add_one(self, row: int, key: int) -> None:
+        """Find `row` under `key` alone."""
+        self.chains.keep_one(row, key)
+        self._staged.append(row * self.chains.width)
+        self._fresh.setdefault(key, []).append(row)
+
+    def rows(self, key: int, alive: Bools) -> list[int]:
+        """Return the live rows under `key`, newest first."""
+        found = self.chains.rows(key, alive)
+        fresh = self._fresh.get(key)
+        return [row for row in reversed(fresh) if alive[row]] + found if fresh else found
+
+    def lookup(self, keys: Sequence[U32], alive: Bools) -> list[Hits]:
+        """Look up several sets of keys together: much cheaper than one by one. `live` completes the result."""
+        if not keys:
+            return []
+        places, rows = self.chains.find(np.concatenate(keys), alive)
+        order = np.argsort(places, kind="stable")
+        places, rows = places[order], rows[order]
+        starts = np.cumsum([0] + [len(part) for part in keys])
+        cuts = np.searchsorted(places, starts).tolist()
+        return [
+            (places[cut:end] - start, rows[cut:end])
+            for cut, end, start in zip(cuts, cuts[1:], starts.tolist(), strict=False)
+        ]
+
+    def live(self, hits: Hits, keys: U32, alive: Bools) -> Hits:
+        """Return what of `hits` is still alive, and what was added under `keys` since they were looked up."""
+        places, rows = hits
+        living = alive[rows]
+        if not living.all():
+            places, rows = places[living], rows[living]
+        if not self._fresh:
+            return places, rows
+        fresh = [
+            (place, row)
+            for place, key in enumerate(keys.tolist())
+            if key in self._fresh
+            for row in self._fresh[key]
+            if alive[row]
+        ]
+        if not fresh:
+            return places, rows
+        added = np.array(fresh, np.int64)
+        return np.concatenate([places, added[:, 0]]), np.concatenate([rows, added[:, 1]])
+
+    def commit(self, dead: I64, alive: Bools) -> None:
+        """Link what was added, and unlink the rows `dead`, some of which may have been added just now."""
+        if self._staged:
+            postings = np.array(self._staged, np.int64)
+            self.chains.link(postings[alive[postings // self.chains.width]])
+        if len(dead):
+            self.chains.unlink(dead, alive)
+        self.rollback()
+
+    def rollback(self) -> None:
+        """Forget what was added since the last commit."""
+        self._fresh.clear()
+        self._staged.clear()
