@@ -14,10 +14,13 @@ from newsmill import clients, topics
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 from schemas.headers import Headers
-from schemas.limits import HEADER_ROOM_BYTES, MAX_RECORD_BYTES
+from schemas.limits import MAX_RECORD_BYTES
 from schemas.topics import RAW
 
 _LINGER_MS: Final = 5
+_ROOM_BYTES: Final = 1_024
+"""More than key, headers and framing of a record take here."""
+
 _CHECK_SECONDS: Final = 5.0
 
 
@@ -73,10 +76,12 @@ class KafkaLink:
             largest = topics.largest_record(self._admin, self._topic)
             # A smaller limit than the declared one is known before a record meets it: one that is refused for its size
             # takes its producer down, with all that is in flight.
-            self.record_bytes = min(MAX_RECORD_BYTES, (largest or clients.MAX_MESSAGE_BYTES) - HEADER_ROOM_BYTES)
-            self._producer: Any = KafkaProducer(
-                **clients.confirming_producer(settings, settings.gateway_timeout_s), linger_ms=_LINGER_MS
-            )
+            room = max(_ROOM_BYTES, (largest or clients.MAX_MESSAGE_BYTES) - _ROOM_BYTES)
+            self.record_bytes = min(MAX_RECORD_BYTES, room)
+            options = clients.confirming_producer(settings, settings.gateway_timeout_s)
+            # The same holds for a batch, which is one message to the broker.
+            options["batch_size"] = min(options["batch_size"], room)
+            self._producer: Any = KafkaProducer(**options, linger_ms=_LINGER_MS)
             stack.callback(self._close_producer)
             self._producer.partitions_for(self._topic)
             self._stack = stack.pop_all()

@@ -74,7 +74,7 @@ class Outbox:
     `problem` says why, and parcels are given up at once.
 
     Args:
-        connect: makes a connection; raises KafkaError or NewsmillError.
+        connect: makes a connection; whatever it raises, it is called again.
         on_change: called from the thread with `problem` whenever it changes.
     """
 
@@ -111,8 +111,8 @@ class Outbox:
         while not self._closing.is_set():
             try:
                 link = self._connect()
-            except (KafkaError, NewsmillError, OSError) as error:
-                self._say(f"Kafka can't be reached: {_text(error)}")
+            except Exception as error:  # noqa: BLE001  (this thread must live: nobody else would tell)
+                self._say(f"Kafka can't be reached: {_text(error)}", error)
                 self._give_up_waiting()
                 self._closing.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
                 failures += 1
@@ -135,7 +135,7 @@ class Outbox:
             except queue.Empty:
                 try:
                     link.check()
-                except (KafkaError, NewsmillError, OSError) as error:
+                except Exception as error:  # noqa: BLE001  (as above)
                     return f"Kafka does not answer: {_text(error)}"
             if failure.text:
                 return f"Kafka has not acknowledged a document: {failure.text}"
@@ -148,14 +148,15 @@ class Outbox:
             if parcel is not None:
                 parcel.give_up(self.problem)
 
-    def _say(self, problem: str) -> None:
+    def _say(self, problem: str, cause: BaseException | None = None) -> None:
         if problem == self.problem:
             return
         self.problem = problem
         if not problem:
             log.info("connected to Kafka")
         elif problem != STOPPING:
-            log.warning("%s", problem)
+            expected = cause is None or isinstance(cause, (KafkaError, NewsmillError, OSError))
+            log.warning("%s", problem, exc_info=None if expected else cause)
         self._on_change(problem)
 
 
@@ -180,7 +181,7 @@ def _send(link: Link, parcel: Parcel, failure: _Failure) -> None:
             try:
                 link.send(record, partial(_tell, parcel, index, failure))
                 continue
-            except KafkaError as error:
+            except Exception as error:  # noqa: BLE001  (the thread must live, and the sender be told)
                 failure.note(error)
         parcel.settle(index, failure.text)
 

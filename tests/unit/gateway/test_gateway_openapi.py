@@ -33,7 +33,7 @@ def ndjson(context: Any, value: Any) -> bytes:
 
 LIMITS = {"gateway_request_documents": 5, "gateway_rate": 0.0}
 CHECKED = hypothesis.settings(
-    max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
 
 

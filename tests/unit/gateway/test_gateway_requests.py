@@ -430,6 +430,35 @@ def test_while_kafka_is_away_nothing_is_taken_and_when_it_is_back_all_is_well(
     assert kafka.values == [A]
 
 
+def test_a_client_of_kafka_that_raises_what_nobody_expects_is_replaced(
+    kafka: FakeKafka, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("newsmill.gateway.outbox.BACKOFF_SECONDS", (0.01,))
+    kafka.away = ZeroDivisionError("a bug of the client's")
+
+    def raises(value: bytes) -> None:
+        raise ZeroDivisionError("another")
+
+    async def test(gateway: Served) -> None:
+        answer = await gateway.post(A)
+        assert answer.status == 503
+        assert "a bug of the client's" in answer.json()["detail"]
+        kafka.away = None
+        while gateway.outbox.problem:
+            await asyncio.sleep(0.01)
+        kafka.outcome = raises
+        answer = await gateway.post(A)
+        assert answer.status == 503
+        assert answer.json()["documents"][0]["status"] == "unconfirmed"
+        kafka.outcome = lambda value: None
+        while gateway.outbox.problem:
+            await asyncio.sleep(0.01)
+        assert (await gateway.post(A)).status == 202
+
+    on(kafka, test)
+    assert "Traceback" in caplog.text
+
+
 def test_a_kafka_that_goes_away_while_nothing_is_sent_is_noticed(
     kafka: FakeKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
