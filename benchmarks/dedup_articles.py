@@ -32,6 +32,24 @@ def article(url: str, source: str, title: str, text: str, fetched_at: datetime) 
     )
 
 
+def plain_article(url: str, source: str, text: str, fetched_at: datetime) -> Article:
+    """Return an article whose text needs no cleaning; much cheaper than `article`."""
+    return Article(
+        id=digest(url),
+        source=source,
+        headline=text[:60],
+        body=text,
+        language="en",
+        language_confidence=1.0,
+        word_count=500,
+        content_hash=digest(text),
+        ingested_at=fetched_at,
+        processing={},
+        url=url,
+        fetched_at=fetched_at,
+    )
+
+
 class Prose:
     """Texts of made-up words whose frequencies follow Zipf's law, as words do: some pairs and triples are common, most
     are rare. 8 % of the words have a capital, 2 % are numbers."""

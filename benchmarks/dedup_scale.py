@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-from benchmarks.dedup_articles import Prose, article
+from benchmarks.dedup_articles import Prose, plain_article
 from schemas import headers
 from schemas.codec import encode
 from schemas.topics import ARTICLES
@@ -45,7 +45,7 @@ class Feed:
                 self._recent.append(text)
             url = f"https://news{self.offset % 997}.example/2026/01/01/{self.offset:09d}-{text[:40].replace(' ', '-')}"
             at = self._begin + timedelta(milliseconds=200 * self.offset)
-            made = article(url, f"news{self.offset % 997}.example", text[:60], text, at)
+            made = plain_article(url, f"news{self.offset % 997}.example", text, at)
             out.append(Record(ARTICLES, 0, self.offset, made.id.encode(), encode(made)))
             self.offset += 1
         return out

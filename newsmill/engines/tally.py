@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from newsmill.engines.result import RAISED, BatchResult
-from newsmill.metrics import Metrics
+from newsmill.metrics import Metrics, observe_all
 from newsmill.sources import Sources
 from schemas import topics
 from workers.stage import Stage, StatefulStage
@@ -60,10 +60,8 @@ class Tally:
             metrics.notes.labels(name, note).inc(count)
         for (key, outcome), count in result.sources.items():
             metrics.sources.labels(name, self._sources.name(key, count), outcome).inc(count)
-        for ingested in result.ingested_ms:
-            self._age.observe(max(0.0, now - ingested / 1000))
-        for appended in result.appended_ms:
-            self._queueing.observe(max(0.0, result.began - appended / 1000))
+        observe_all(self._age, [max(0.0, now - ingested / 1000) for ingested in result.ingested_ms])
+        observe_all(self._queueing, [max(0.0, result.began - appended / 1000) for appended in result.appended_ms])
         self._processing.observe(result.seconds)
         self._batch.observe(result.records)
         self._last_success.set(now)

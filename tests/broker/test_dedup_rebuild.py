@@ -19,23 +19,7 @@ from workers import pipeline
 from workers.dedup import DedupStage
 from workers.stage import Emit, Record, StatefulStage
 
-WORDS = [
-    "harbour",
-    "bridge",
-    "steel",
-    "span",
-    "inspector",
-    "crack",
-    "closure",
-    "ferry",
-    "detour",
-    "council",
-    "budget",
-    "repair",
-    "winter",
-    "crane",
-    "river",
-]
+WORDS = ("harbour", "bridge", "steel", "span", "inspector", "crack", "closure", "ferry", "detour", "council", "budget")
 
 
 def article(number: int) -> Article:

@@ -26,8 +26,9 @@ MOSTLY: Final = 0.5
 """A text of which this share is in another is mostly part of it."""
 
 JOINING: Final = 0.67
-"""Least share of an article that must be in each of two articles for it to join their clusters: then they share at
-least a third of it with each other. So a round-up never makes one story of those that it holds."""
+"""An article makes one of two clusters when each has an article that holds so much of it (then they share a third of
+it with each other) or shares with it throughout, opening included. So a round-up, whose parts lie beside each other,
+doesn't make one story of those that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +107,28 @@ def _near_copy(
         for row, overlap in zip(rows.tolist(), compare(sketched.made, table, rows, outlet), strict=True)
         if refusal(overlap, None, options) is None
     )
-    best: tuple[int, Overlap] | None = None
+    best: tuple[int, Overlap, bool] | None = None
     clusters: set[str] = set()
     joins = []
     for _, _, _, row, overlap in likely:
-        if best is not None and (
-            min(best[1].contained, overlap.contained) < JOINING or state.cluster(row)[0] in clusters
-        ):
+        if best is not None and (not best[2] or state.cluster(row)[0] in clusters):
             continue
-        if refusal(overlap, look(sketched.made, table.fingerprint(row)), options) is not None:
+        seen = look(sketched.made, table.fingerprint(row))
+        if refusal(overlap, seen, options) is not None:
             continue
+        whole = overlap.contained >= JOINING or seen.throughout
         if overlap.similarity < ALIKE and _is_collection(unpack(table.decisions[row])):
             continue
         if best is None:
-            best = row, overlap
-        else:
+            best = row, overlap, whole
+        elif whole:
             joins.append(row)
+        else:
+            continue
         clusters.add(state.cluster(row)[0])
     if best is None:
         return None
-    row, overlap = best
+    row, overlap, _ = best
     if overlap.similarity >= ALIKE:
         rule = "near_copy.similarity"
     elif overlap.contained >= max(MOSTLY, overlap.covers):

@@ -56,7 +56,7 @@ def explain(first: Article, second: Article, options: DedupOptions) -> Explanati
         overlap=overlap,
         seen=seen,
         evidence=evidence(overlap, seen),
-        needed=needed(overlap, options),
+        needed=needed(overlap, seen, options),
         refusal=refusal(overlap, None, options) or refusal(overlap, seen, options),
         origins=(_origins(first), _origins(second)),
     )

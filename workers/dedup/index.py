@@ -76,10 +76,12 @@ class Index:
             places, rows = places[living], rows[living]
         if not self._fresh:
             return places, rows
+        listed = keys.tolist()
+        there = self._fresh.keys() & listed
         fresh = [
             (place, row)
-            for place, key in enumerate(keys.tolist())
-            if key in self._fresh
+            for place, key in (enumerate(listed) if there else ())
+            if key in there
             for row in self._fresh[key]
             if alive[row]
         ]

@@ -30,10 +30,14 @@ FEWEST_NUMBERS: Final = 3
 MOST_OWN: Final = 0.5
 """A longer stretch of its own in both texts makes what they share a passage."""
 
+_LEAST_OPENING: Final = 0.25
+_MOST_GAP: Final = 0.4
+
 _STEEPNESS: Final = 2.0
 _SAME_OUTLET: Final = 0.6
 _ENOUGH: Final = 1.9
 _WHOLLY: Final = 0.97
+_STRETCH: Final = 0.15
 
 NAMELESS: Final = 0.5
 """What counts for the names of a text that has none."""
@@ -64,11 +68,15 @@ class Overlap:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What `look` finds. `opening`: share of the openings' pairs that are common, of the first text plus of the second
-    (0 to 2). `gap`: the longest run of pairs that are not common, as a share of all: in the text where it is shorter.
+    (0 to 2). `gap`: the longest run of pairs that are not common, as a share of all: in the text where it is shorter;
+    `longer_gap`: in the other.
+    `throughout`: the first text is common from its opening on, without a long stretch of its own.
     `agree`, `differ`: words beside numbers in both texts, with the same numbers and with others."""
 
     opening: float
     gap: float
+    longer_gap: float
+    throughout: bool
     agree: int
     differ: int
 
@@ -102,9 +110,13 @@ def look(left: Fingerprint, right: Fingerprint) -> Look:
     in_left, in_right = _common(left, right)
     sides = (left.places[: len(in_left)], in_left), (right.places[: len(in_right)], in_right)
     agree, differ = _numbers(left, right)
+    openings = [_opening(places, common) for places, common in sides]
+    gaps = [_gap(places, common) for places, common in sides]
     return Look(
-        opening=sum(_opening(places, common) for places, common in sides),
-        gap=min(_gap(places, common) for places, common in sides),
+        opening=sum(openings),
+        gap=min(gaps),
+        longer_gap=max(gaps),
+        throughout=openings[0] >= _LEAST_OPENING and gaps[0] <= _MOST_GAP,
         agree=agree,
         differ=differ,
     )
@@ -126,7 +138,7 @@ def refusal(overlap: Overlap, seen: Look | None, options: DedupOptions) -> str |
         return None
     if seen.agree + seen.differ >= FEWEST_NUMBERS and seen.differ > seen.agree:
         return "other_numbers"
-    if seen.gap > MOST_OWN or evidence(overlap, seen) < needed(overlap, options):
+    if seen.gap > MOST_OWN or evidence(overlap, seen) < needed(overlap, seen, options):
         return "shared_passage"
     return None
 
@@ -136,18 +148,18 @@ def evidence(overlap: Overlap, seen: Look) -> float:
     return seen.opening + overlap.names / 2 - seen.gap
 
 
-def needed(overlap: Overlap, options: DedupOptions) -> float:
+def needed(overlap: Overlap, seen: Look, options: DedupOptions) -> float:
     """The evidence that makes a copy: more where neither text has half of the other, as with a passage quoted; and
     more, the more alike they are: openings of copies are as alike as the rest, those over a common house text aren't.
-    One outlet seldom publishes a story twice under two addresses, but often two stories over one house text; only a
-    text that is wholly in the other needs no more.
+    One outlet seldom publishes a story twice under two addresses, but often two stories over one house text: then at
+    least one of them has a stretch of its own.
     """
     least = (
         options.evidence
         + _STEEPNESS * max(0.0, 0.5 - overlap.containment)
         + _STEEPNESS * max(0.0, overlap.similarity - 0.4)
     )
-    if overlap.same_outlet and overlap.containment < _WHOLLY:
+    if overlap.same_outlet and overlap.containment < _WHOLLY and seen.longer_gap > _STRETCH:
         return max(least, min(_ENOUGH, least + _SAME_OUTLET))
     return least
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -56,7 +57,7 @@ class Positions:
         self._known.discard(partition)
         self._last_timestamp.pop(partition, None)
         self._unstable_since.pop(partition, None)
-        for gauge in self._gauges():
+        for gauge in self.gauges(self._metrics):
             gauge.remove(self._stage, partition)
 
     def measure(self, consumer: Any, partitions: set[TopicPartition]) -> int | None:
@@ -69,9 +70,13 @@ class Positions:
             stable = consumer.end_offsets(wanted, timeout_ms=5_000)
             high = self._lookup.end_offsets(wanted, timeout_ms=5_000)
         except KafkaError:
-            for tp in wanted:
-                self._set_unknown(tp.partition)
+            self._set_unknown(wanted)
             raise
+        except KeyError:
+            # kafka-python's answer for a partition that its metadata doesn't have yet: the topic has grown.
+            self._set_unknown(wanted)
+            self._lookup.topics()
+            return None
         return sum(self._one(consumer, tp, stable[tp], max(high[tp], stable[tp])) for tp in wanted)
 
     def _one(self, consumer: Any, tp: TopicPartition, stable: int, high: int) -> int:
@@ -93,12 +98,15 @@ class Positions:
         metrics.unstable_seconds.labels(*labels).set(now - since)
         return waiting
 
-    def _set_unknown(self, partition: int) -> None:
+    def _set_unknown(self, partitions: Sequence[TopicPartition]) -> None:
         for gauge in (self._metrics.lag, self._metrics.lag_seconds, self._metrics.end):
-            gauge.labels(self._stage, partition).set(math.nan)
+            for tp in partitions:
+                gauge.labels(self._stage, tp.partition).set(math.nan)
 
-    def _gauges(self) -> tuple[Any, ...]:
-        m = self._metrics
+    @staticmethod
+    def gauges(metrics: Metrics) -> tuple[Any, ...]:
+        """Return the metrics that have a series for each partition."""
+        m = metrics
         return (m.lag, m.lag_seconds, m.committed, m.end, m.unstable, m.unstable_seconds)
 
     def close(self) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
@@ -28,6 +27,7 @@ from newsmill.engines.broker.records import size, to_record
 from newsmill.engines.broker.required import MissingTopicsError, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.kafka.changes import Changes
+from newsmill.engines.kafka.consumer import GroupConsumer
 from newsmill.engines.kafka.transaction import StaleMembershipError, Transactor
 from newsmill.engines.result import KILLED, BatchResult
 from newsmill.engines.runner import Runner
@@ -101,7 +101,7 @@ class KafkaEngine:
         self._transactor = Transactor(self.settings, self.stage.name, self._on_step)
         self._transactor.start()
         self._positions = Positions(self.settings, self.stage.name, self.metrics)
-        self._consumer: Any = KafkaConsumer(
+        self._consumer: Any = GroupConsumer(
             **clients.consumer(self.settings),
             group_id=self._group,
             client_id=f"{self.stage.name}-{self.settings.instance}",
@@ -128,8 +128,9 @@ class KafkaEngine:
     def _turn(self) -> None:
         self._follow_changes()
         polled = self._poll()
-        if self._changes.any():
-            # Partitions moved while the batch was gathered. Whatever is still this worker's is read again.
+        if self._changes.any() or (polled and self._consumer.joining):
+            # Partitions moved, or are about to, while the batch was gathered. Whatever is still this worker's is read
+            # again. Until it has joined it sends no heartbeats, so no work is begun that could outlast its session.
             self._follow_changes()
             self._rewind()
             return
@@ -145,6 +146,7 @@ class KafkaEngine:
             log.warning("the group has rebalanced under a batch, which is read again: %s", error)
             self.metrics.aborts.labels(self.stage.name).inc()
             self.runner.rollback()
+            self._consumer.join_again()
             self._rewind()
             return
         self._look_around()
@@ -339,8 +341,9 @@ class KafkaEngine:
         for count in tail.restore():
             folded = count
             self.health.progress()
-            # Keeps the membership alive; everything is paused, so it brings no records.
-            self._consumer.poll(timeout_ms=0)
+            # Keeps the membership alive; everything is paused, so it brings no records. A join that is not finished
+            # within a poll is begun again by the next one, and makes the whole group begin again.
+            self._consumer.poll(timeout_ms=POLL_MS if self._consumer.joining else 0)
             if self._changes.any():
                 return False
         seconds = time.monotonic() - started

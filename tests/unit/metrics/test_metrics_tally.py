@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from newsmill.engines.runner import Runner
 from newsmill.health import Health
-from newsmill.metrics import Metrics
+from newsmill.metrics import AGE_SECONDS, Metrics, observe_all
 from newsmill.sources import Sources
 from schemas import headers as h
 from schemas import topics
@@ -73,3 +73,18 @@ def test_health_and_the_process_are_shown() -> None:
     now[0] = 6.0
     assert (_value(metrics, "newsmill_healthy"), _value(metrics, "newsmill_ready")) == (0, 0)
     assert metrics.registry.get_sample_value("process_start_time_seconds")
+
+
+def test_observing_many_at_once_is_observing_each() -> None:
+    values = [0.0, 0.05, 0.0500001, 3.0, 86_400.0, 1e9, *AGE_SECONDS]
+    one, all_ = Metrics(), Metrics()
+    for value in values:
+        one.age.labels("ingest").observe(value)
+    observe_all(all_.age.labels("ingest"), values)
+    observe_all(all_.age.labels("ingest"), [])
+
+    def samples(metrics: Metrics) -> list[tuple[str, str | None, float]]:
+        found = [sample for family in metrics.age.collect() for sample in family.samples]
+        return [(s.name, s.labels.get("le"), s.value) for s in found if not s.name.endswith("_created")]
+
+    assert samples(all_) == samples(one)
