@@ -76,3 +76,17 @@ def producer(settings: Settings) -> dict[str, Any]:
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
     }
+
+
+def confirming_producer(settings: Settings, timeout_s: float) -> dict[str, Any]:
+    """Return options of a KafkaProducer whose records are confirmed or given up within `timeout_s` seconds."""
+    timeout_ms = int(timeout_s * 1000)
+    request_ms = max(1_000, timeout_ms // 3)
+    return producer(settings) | {
+        "enable_idempotence": True,
+        "request_timeout_ms": request_ms,
+        # A record is given up before whoever waits for it gives up, so that its own error is told.
+        "delivery_timeout_ms": max(request_ms, timeout_ms - request_ms // 2),
+        "max_block_ms": timeout_ms,
+        "bootstrap_timeout_ms": timeout_ms,
+    }

@@ -183,3 +183,55 @@ class Metrics:
     def announce(self, stage: str, stage_version: str, engine: str) -> None:
         """Set the build info of the worker that runs `stage`."""
         self.build.labels(stage, version("newsmill"), stage_version, engine).set(1)
+
+
+class GatewayMetrics:
+    """The metrics of a gateway. `sender` is a name from `NEWSMILL_GATEWAY_TOKENS`, or `anybody`."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+        self.requests = Counter(
+            "newsmill_gateway_requests",
+            "Requests answered, by path (those that are not served: `other`) and status.",
+            ["path", "status"],
+            registry=r,
+        )
+        self.documents = Counter(
+            "newsmill_gateway_documents",
+            "Documents by sender and outcome: `accepted` (Kafka has acknowledged), `unconfirmed` (it has not, the "
+            "sender sends again), else why it was rejected.",
+            ["sender", "outcome"],
+            registry=r,
+        )
+        self.received = Counter(
+            "newsmill_gateway_received_bytes", "Bodies of documents, decompressed.", ["sender"], registry=r
+        )
+        self.seconds = Histogram(
+            "newsmill_gateway_request_seconds",
+            "Time until a request with documents is answered.",
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.confirming = Histogram(
+            "newsmill_gateway_acknowledgement_seconds",
+            "Of this, the time until Kafka has acknowledged all of them.",
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.in_flight_documents = Gauge(
+            "newsmill_gateway_in_flight_documents", "Documents that wait for Kafka's acknowledgement.", registry=r
+        )
+        self.in_flight_bytes = Gauge("newsmill_gateway_in_flight_bytes", "Bytes of bodies held.", registry=r)
+        self.healthy = Gauge("newsmill_healthy", "1 while /healthz answers 200, else 0.", ["stage"], registry=r)
+        self.ready = Gauge("newsmill_ready", "1 while /readyz answers 200, else 0.", ["stage"], registry=r)
+        self.build = Gauge(
+            "newsmill_gateway_build_info", "Always 1; the label tells the version.", ["version"], registry=r
+        )
+        self.build.labels(version("newsmill")).set(1)
+
+    def watch(self, health: Health) -> None:
+        """Show what `health` says of the gateway, and what its process takes (CPU, memory, files)."""
+        self.healthy.labels("gateway").set_function(lambda: not health.problem())
+        self.ready.labels("gateway").set_function(lambda: not (health.problem() or health.not_ready()))
+        ProcessCollector(registry=self.registry)

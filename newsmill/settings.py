@@ -116,11 +116,37 @@ class Settings:
     entities_gazetteer: str = _setting("", "file of a team's own names (TSV or NDJSON: surface, type, id, priority)")
     entities_spacy_model: str = _setting("", "spaCy model that finds names in place of ours (needs the extra `spacy`)")
 
+    # -- the gateway
+    gateway_host: str = _setting("127.0.0.1", "address that the gateway listens on; any but loopback needs tokens")
+    gateway_port: int = _setting(8480, "port that the gateway listens on", check=_between(1, 65535))
+    gateway_tokens: str = _setting("", "who may send: NAME:TOKEN, separated by commas; empty: anybody", secret=True)
+    gateway_rate: float = _setting(
+        2_000.0, "documents a second that each name may send; 0: no limit", check=_between(0, 1_000_000)
+    )
+    gateway_burst: int = _setting(
+        10_000, "documents that a name may send at once after a pause", check=_between(1, 1_000_000)
+    )
+    gateway_request_documents: int = _setting(1_000, "most documents in a request", check=_between(1, 100_000))
+    gateway_request_bytes: int = _setting(
+        32 * 1024 * 1024, "largest body of a request, decompressed, bytes", check=_between(1_024, 1024**3)
+    )
+    gateway_in_flight_documents: int = _setting(
+        10_000, "most documents that wait for Kafka at once; more are answered with 503", check=_between(1, 1_000_000)
+    )
+    gateway_in_flight_bytes: int = _setting(
+        128 * 1024 * 1024, "most bytes of bodies that are held at once", check=_between(1_024, 64 * 1024**3)
+    )
+    gateway_timeout_s: float = _setting(
+        15.0, "longest to wait for Kafka's acknowledgement, then 503; seconds", check=_between(1, 300)
+    )
+
     # -- the process
     state_dir: str = _setting(".newsmill", "directory for snapshots and the local cluster's data")
     metrics_host: str = _setting("127.0.0.1", "address that metrics and health are served on")
     metrics_port: int = _setting(
-        -1, "port of metrics and health; -1: the stage's own (9401 to 9404), 0: none", check=_between(-1, 65535)
+        -1,
+        "port of metrics and health; -1: the stage's own (9401 to 9404; gateway 9405), 0: none",
+        check=_between(-1, 65535),
     )
     metrics_sources: int = _setting(
         500, "most sources that metrics show by name; the rest are one `other`", check=_between(0, 5_000)
@@ -142,6 +168,9 @@ class Settings:
 
 METRICS_PORTS: Final = {"ingest": 9401, "dedup": 9402, "entities": 9403, "classify": 9404}
 """Default port of metrics and health, by stage."""
+
+GATEWAY_METRICS_PORT: Final = 9405
+"""Default port of the gateway's metrics and health, which are for those who run it; senders see another port."""
 
 PORT_STEP: Final = 10
 """Distance of the ports of a stage's workers on one machine: 9401, 9411, ..."""

@@ -120,6 +120,15 @@ def exists(admin: KafkaAdminClient, topic: str) -> bool:
     return not entry["error_code"]
 
 
+def largest_record(admin: KafkaAdminClient, topic: str) -> int | None:
+    """Return `max.message.bytes` of `topic`, bytes; None where the cluster doesn't let this client ask."""
+    try:
+        value = _settings(admin, [topic]).get(topic, {}).get("max.message.bytes")
+    except KafkaError:
+        return None
+    return int(value) if value else None
+
+
 def cluster_id(admin: KafkaAdminClient) -> str:
     """Return the id that the cluster got when it was set up. Raises kafka.errors.KafkaError when it does not answer."""
     found: str | None = admin.describe_cluster()["cluster_id"]

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import ClassVar, Protocol
 
+from prometheus_client import CollectorRegistry
+
 from newsmill.errors import NewsmillError
 from newsmill.health import Health, HealthServer
 from newsmill.metrics import Metrics
@@ -80,7 +82,7 @@ def run_worker(stage_name: str, settings: Settings, engine_name: str = "kafka") 
     health = Health(settings.stall_s)
     metrics.watch(stage_name, health)
     port = METRICS_PORTS[stage_name] if settings.metrics_port < 0 else settings.metrics_port
-    with _serving(settings.metrics_host, port, metrics, health):
+    with serving(settings.metrics_host, port, metrics.registry, health):
         started = time.perf_counter()
         stage = load_stage(stage_name, stage_options(settings))
         metrics.load_seconds.labels(stage_name).set(time.perf_counter() - started)
@@ -106,12 +108,13 @@ def make_engine(
 
 
 @contextlib.contextmanager
-def _serving(host: str, port: int, metrics: Metrics, health: Health) -> Iterator[None]:
+def serving(host: str, port: int, registry: CollectorRegistry, health: Health) -> Iterator[None]:
+    """Serve metrics and health on a thread of their own; on port 0 nothing. Raises PortTakenError."""
     if port == 0:
         yield
         return
     try:
-        server = HealthServer(host, port, metrics.registry, health)
+        server = HealthServer(host, port, registry, health)
     except OSError as error:
         raise PortTakenError(
             f"metrics and health can't be served on {host}:{port} ({error.strerror}). "

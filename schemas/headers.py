@@ -16,6 +16,10 @@ ORIGIN: Final = "origin"
 INGESTED_AT: Final = "ingested-at"
 """When the document was brought in: milliseconds since the Unix epoch, UTC. Written once, by whatever brings it in."""
 
+DOCUMENT_ID: Final = "document-id"
+"""What the gateway told the sender: blake2b-128 of the document's bytes, hex. The same document sent again has the
+same one."""
+
 RUN: Final = "run"
 """Id of the run that made the record: `live`, or the name of a replay."""
 
@@ -42,7 +46,7 @@ DEAD_REASON: Final = "dead-reason"
 DEAD_DETAIL: Final = "dead-detail"
 DEAD_VERSION: Final = "dead-version"
 
-PASSED_ON: Final = frozenset({ORIGIN, INGESTED_AT, RUN, REPLAY, TRACEPARENT})
+PASSED_ON: Final = frozenset({ORIGIN, INGESTED_AT, DOCUMENT_ID, RUN, REPLAY, TRACEPARENT})
 
 LIVE_RUN: Final = b"live"
 

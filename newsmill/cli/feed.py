@@ -25,13 +25,18 @@ from newsmill.cli.signals import stop_on_signals
 from newsmill.errors import NewsmillError
 from newsmill.feed import FORMATS, ChangedInputError, Document, FileSource, Input, Position, expand, live
 from newsmill.feed.errors import FeedError, ResumeError
+from newsmill.feed.inputs import scan
 from newsmill.feed.resume import ResumeFile
 from newsmill.feed.sender import WINDOW_BYTES, WINDOW_DOCUMENTS, FeedSummary, Rejection, Sender
+from newsmill.feed.watch import Watch
 from newsmill.settings import Settings, from_environment
 from schemas import topics
 
 _MOST_NAMED: Final = 10
 """Rejected documents that are named; the others are counted."""
+
+_WATCH_FILE: Final = ".newsmill-feed"
+"""Resume file of --watch in the directory; hidden, so that it isn't taken for a document."""
 
 _LINGER_S: Final = 0.2
 """A stream that pauses this long gets what it has brought confirmed, seconds."""
@@ -40,8 +45,8 @@ _LINGER_S: Final = 0.2
 @click.command(
     help=f"""Send the documents in INPUTS to news.raw, and end when the broker has confirmed every one.
 
-    INPUTS are files, directories or patterns: NDJSON, JSON, plain text or HTML, also compressed (.gz). `-` is standard
-    input.
+    INPUTS are files, directories or patterns: NDJSON, JSON, plain text, HTML, WARC, RSS or Atom, also compressed
+    (.gz). `-` is standard input.
 
     With --resume a feed that was stopped or killed goes on: run the same command again. The file is written whenever
     the broker has confirmed a window of at most {WINDOW_DOCUMENTS} documents or {WINDOW_BYTES // 1024**2} MiB. So every
@@ -49,8 +54,12 @@ _LINGER_S: Final = 0.2
     were fed are left out; of NDJSON that has grown, only what was added is sent; a file that has changed otherwise is
     refused.
 
+    With --watch the INPUTS are directories into which scrapers drop files. Each file is sent when it is finished, and
+    the command runs until it is stopped. What was sent is remembered in --resume, or in a file of the first directory,
+    so that a restart goes on. A file that has changed is sent again, NDJSON and WARC that have grown from there on.
+
     What can't be sent is named and counted by its reason: too_large (a record holds 8 MiB), too_large_for_broker,
-    unreadable (a file, or its damaged rest). Whether a document is a good one is for the pipeline to say.
+    unreadable (a file, or what is damaged of it). Whether a document is a good one is for the pipeline to say.
 
     Waits for the broker as long as NEWSMILL_COMMIT_TIMEOUT_S says.
 
@@ -66,13 +75,28 @@ _LINGER_S: Final = 0.2
     metavar="FILE",
     help="Keep in this file how far the broker has confirmed, and go on from there.",
 )
+@click.option("--watch", is_flag=True, help="Wait for files in these directories, and send each when it is finished.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: a file that has not changed for so long is finished.",
+)
 @click.option("--format", type=click.Choice(FORMATS), help="Format of the input, where suffix or content mislead.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
-def command(inputs: tuple[str, ...], resume_path: Path | None, format: str | None, quiet: bool) -> None:
+def command(
+    inputs: tuple[str, ...], resume_path: Path | None, watch: bool, settle: float, format: str | None, quiet: bool
+) -> None:
     """Run the command."""
     settings = from_environment(os.environ)
     _set_up_logs(settings)
-    found = expand(list(inputs), format)
+    if watch:
+        for directory in inputs:
+            scan(directory)  # says so when it is none
+        resume_path = resume_path or Path(inputs[0], _WATCH_FILE)
+    found = [] if watch else expand(list(inputs), format)
     if resume_path is not None and (streams := [i.name for i in found if i.stream]):
         raise ResumeError(
             f"--resume: {streams[0]} is a stream, which can't be read again. Save it to a file and feed that, or leave "
@@ -96,8 +120,12 @@ def command(inputs: tuple[str, ...], resume_path: Path | None, format: str | Non
             on_rejected=report.rejected,
         )
         caught = stack.enter_context(stop_on_signals(sender.stop))
+        known = resume.known if resume is not None else {}
+        files: Iterable[Input | None] = found
+        if watch:
+            files = Watch(inputs, settle_s=settle, known=known, stopping=lambda: bool(caught), format=format)
         try:
-            sender.run(found, _Reader(found, resume))
+            sender.run(files, _Reader(found, known, watch=watch, resumes=resume is not None))
         except ChangedInputError as error:
             raise ChangedInputError(f"{error}. To feed it from its beginning, name another --resume file") from error
         except FeedError as error:
@@ -145,16 +173,20 @@ class _Report:
 class _Reader:
     """Reads one input; a stream as its documents arrive."""
 
-    def __init__(self, inputs: Sequence[Input], resume: ResumeFile | None) -> None:
-        self._ingested_ms = time.time_ns() // 1_000_000
+    def __init__(self, inputs: Sequence[Input], known: Mapping[str, Position], *, watch: bool, resumes: bool) -> None:
+        self._ingested_ms = _now_ms()
         self._stdin = standard_input() if any(i.stream for i in inputs) else None
-        self._resume = resume
+        self._known = known
+        self._watch = watch
+        self._refuse_changed = resumes and not watch  # names are used again where scrapers drop files
 
     def __call__(self, source: Input) -> Iterable[Document | None]:
-        known = self._resume.known if self._resume is not None else {}
         documents = FileSource(
-            [source], ingested_ms=self._ingested_ms, stdin=self._stdin, refuse_changed=self._resume is not None
-        ).read(known)
+            [source],
+            ingested_ms=_now_ms() if self._watch else self._ingested_ms,
+            stdin=self._stdin,
+            refuse_changed=self._refuse_changed,
+        ).read(self._known)
         return live(documents, _LINGER_S) if source.stream else documents
 
 
@@ -177,18 +209,11 @@ def _look_at(settings: Settings, topic: str) -> str:
 
 
 def _producer(settings: Settings) -> Any:
-    timeout_ms = _milliseconds(settings.commit_timeout_s)
-    request_ms = max(1_000, timeout_ms // 3)
-    return KafkaProducer(
-        **clients.producer(settings),
-        enable_idempotence=True,
-        linger_ms=20,
-        request_timeout_ms=request_ms,
-        # A record is given up before the window's wait ends, so that its own error is told.
-        delivery_timeout_ms=timeout_ms - request_ms // 2,
-        max_block_ms=timeout_ms,
-        bootstrap_timeout_ms=timeout_ms,
-    )
+    return KafkaProducer(**clients.confirming_producer(settings, settings.commit_timeout_s), linger_ms=20)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _milliseconds(seconds: float) -> int:

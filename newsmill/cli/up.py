@@ -26,7 +26,9 @@ from newsmill.settings import from_environment
     "--scale", multiple=True, metavar="STAGE=N", callback=scale_option, help="Workers of a stage, e.g. entities=2."
 )
 def command(bootstrap: str | None, state_dir: str | None, port: int | None, engine: str, scale: dict[str, int]) -> None:
-    """Start a local Apache Kafka, the topics and the four workers; stop them all with Ctrl-C or `newsmill down`.
+    """Start a local Apache Kafka, the topics, the four workers and the gateway.
+
+    Ctrl-C or `newsmill down` stops them all.
 
     Data lives in the state directory and survives a restart. Needs Java 17 or newer, and Maven once, to fetch Kafka.
     """
@@ -53,6 +55,8 @@ def _tell(cluster: local.Cluster) -> None:
     for worker in cluster.workers:
         base = f"http://{cluster.settings.metrics_host}:{worker.port}"
         table.add_row(worker.name, f"{base}/metrics  /healthz  /readyz")
+    settings = cluster.settings
+    table.add_row("documents to", f"POST http://{settings.gateway_host}:{settings.gateway_port}/v1/articles")
     Console(stderr=True).print(table)
     address = f"NEWSMILL_BOOTSTRAP={cluster.settings.bootstrap}"
     click.echo(

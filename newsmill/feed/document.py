@@ -29,9 +29,9 @@ class FileId:
 class Position:
     """A place behind a document, from which reading can go on.
 
-    `line` counts lines (NDJSON) or items (a JSON array) from 1. `offset` is a byte offset, or -1 where a file can't
-    be sought in (gzip) or holds one document. `file` is None for a stream, which can't be read again. `done` says
-    that the file holds no more.
+    `line` counts lines (NDJSON), items (a JSON array, a web feed) or records (WARC) from 1. `offset` is a byte offset,
+    or -1 where a file can't be sought in (gzip) or holds one document. `file` is None for a stream, which can't be read
+    again. `done` says that the file holds no more.
     """
 
     file: FileId | None
@@ -78,7 +78,8 @@ class Document:
     """A raw document: what becomes the record of news.raw.
 
     `origin` is `<file as given>:<line>` and is among the headers, too. `size` is the true length in bytes; where it is
-    above the limit of a record, `value` holds only the beginning and `too_large` is set.
+    above the limit of a record, `value` holds only the beginning and `too_large` is set. `problem` says why it could
+    not be read as a document at all.
     """
 
     value: bytes
@@ -88,3 +89,9 @@ class Document:
     position: Position
     size: int
     too_large: bool = False
+    problem: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is no document that a stage could read."""
+        return self.too_large or bool(self.problem)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import PurePath
 from typing import Final
 
 BOM: Final = b"\xef\xbb\xbf"
 _WHITESPACE: Final = b" \t\r\n"
 
-FORMATS: Final = ("ndjson", "json", "text", "html")
-"""`ndjson`: one JSON object a line. `json`: one object, or an array of objects. `text`, `html`: one document a file."""
+FORMATS: Final = ("ndjson", "json", "text", "html", "warc", "rss")
+"""`ndjson`: one JSON object a line. `json`: one object, or an array of objects. `text`, `html`: one document a file.
+`warc`: the HTML pages of a crawl. `rss`: RSS or Atom, one document an entry."""
 
 CONTENT_TYPES: Final = {"text": b"text/plain", "html": b"text/html"}
 """Media type put into the header `content-type`; JSON is the default and has none."""
+
+_FEED: Final = re.compile(rb"(?:<[?!][^>]*>\s*)*<(?:rss|feed|rdf:RDF)[\s>]", re.IGNORECASE)
+"""The root element of RSS 0.9 to 2.0 and Atom, behind the XML declaration, a document type and comments."""
 
 _SUFFIXES: Final = {
     ".ndjson": "ndjson",
@@ -25,6 +30,10 @@ _SUFFIXES: Final = {
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
+    ".warc": "warc",
+    ".rss": "rss",
+    ".atom": "rss",
+    ".xml": "rss",
 }
 
 
@@ -50,7 +59,8 @@ def of_name(name: str) -> str | None:
 def sniff(stream: io.BufferedReader) -> tuple[str, int]:
     """Return the format of `stream` and how many lines were skipped: the white space before its first byte is read.
 
-    `{` is NDJSON, `[` a JSON array, `<` HTML, and anything else (or nothing) plain text.
+    `{` is NDJSON, `[` a JSON array, `<` HTML or, when its first element says so, a web feed, `WARC/` a WARC file, and
+    anything else (or nothing) plain text.
     """
     lines = 0
     while head := stream.peek(1):
@@ -60,5 +70,13 @@ def sniff(stream: io.BufferedReader) -> tuple[str, int]:
         stream.read(len(skipped))
         lines += skipped.count(b"\n")
         if body:
-            return {b"{": "ndjson", b"[": "json", b"<": "html"}.get(body[:1], "text"), lines
+            return _of_content(body), lines
     return "text", lines
+
+
+def _of_content(head: bytes) -> str:
+    if head.startswith(b"WARC/"):
+        return "warc"
+    if _FEED.match(head):
+        return "rss"
+    return {b"{": "ndjson", b"[": "json", b"<": "html"}.get(head[:1], "text")

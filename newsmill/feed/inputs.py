@@ -55,6 +55,16 @@ def expand(arguments: Sequence[str], format: str | None = None) -> list[Input]:
     return found
 
 
+def scan(directory: str, format: str | None = None) -> list[Input]:
+    """Return the files below `directory` whose suffix is known, as `expand` does, be there any or not.
+
+    Files that can't be read are left out. Raises InputError when the directory can't be read.
+    """
+    if not Path(directory).is_dir():
+        raise InputError(f"{directory}: no such directory")
+    return list(_directory(directory, format, strict=False))
+
+
 def _expand_one(argument: str, format: str | None) -> list[Input]:
     if argument == STDIN:
         return [Input(STDIN, format, stream=True)]
@@ -76,7 +86,8 @@ def _expand_one(argument: str, format: str | None) -> list[Input]:
             found.append(_file(name, format or formats.of_name(name)))
     if not found:
         raise InputError(
-            f"{argument}: no documents in there (known suffixes: .ndjson .jsonl .json .txt .md .html, .gz)"
+            f"{argument}: no documents in there (known suffixes: .ndjson .jsonl .json .txt .md .html .warc .rss .atom "
+            ".xml, .gz)"
         )
     return found
 
@@ -92,7 +103,7 @@ def _file(name: str, format: str | None) -> Input:
     return Input(name, format, stream=not regular, size=status.st_size if regular else 0)
 
 
-def _directory(name: str, format: str | None) -> Iterator[Input]:
+def _directory(name: str, format: str | None, *, strict: bool = True) -> Iterator[Input]:
     visited: set[tuple[int, int]] = set()
     # A stack, not recursion: a deep tree must not end in RecursionError.
     waiting = [name]
@@ -102,7 +113,7 @@ def _directory(name: str, format: str | None) -> Iterator[Input]:
             status = os.stat(path)
             if not stat.S_ISDIR(status.st_mode):
                 known = formats.of_name(path)
-                if stat.S_ISREG(status.st_mode) and known is not None:
+                if stat.S_ISREG(status.st_mode) and known is not None and (strict or os.access(path, os.R_OK)):
                     yield _file(path, format or known)
                 continue
             identity = (status.st_dev, status.st_ino)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -12,30 +11,13 @@ import orjson
 
 from newsmill.feed import formats
 from newsmill.feed.errors import InputError
+from newsmill.feed.pieces import KEPT_BYTES, Piece
 from schemas.limits import MAX_RECORD_BYTES
-
-KEPT_BYTES: Final = 64 * 1024
-"""How much of a document that is too large goes into its dead letter."""
 
 MAX_ARRAY_BYTES: Final = 256 * 1024 * 1024
 """Largest file with a JSON array: it has to be in memory at once."""
 
 _CHUNK: Final = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What a reader has cut off: the value, its true size in bytes, its line or item, and the offset behind it."""
-
-    value: bytes
-    size: int
-    number: int
-    offset: int = -1
-
-    @property
-    def too_large(self) -> bool:
-        """Whether the value is only the beginning."""
-        return self.size > len(self.value)
 
 
 def lines(stream: io.BufferedReader[Any], *, number: int = 0, offset: int = 0) -> Iterator[Piece]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -29,7 +29,7 @@ REFUSED_SIZE: Final = "too_large_for_broker"
 """Reason of a rejection: the topic takes smaller records only."""
 
 UNREADABLE: Final = "unreadable"
-"""Reason of a rejection: the input, or the rest of it, can't be read."""
+"""Reason of a rejection: the input, the rest of it, or a place in it can't be read."""
 
 _CLOSE_S: Final = 1.0
 _SIZES: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -121,12 +121,12 @@ class Sender:
         """Stop after the document at hand, and confirm what is in flight. May be called from a signal handler."""
         self._stopping = True
 
-    def run(self, inputs: Sequence[Input], read: Callable[[Input], Iterable[Document | None]]) -> FeedSummary:
+    def run(self, inputs: Iterable[Input | None], read: Callable[[Input], Iterable[Document | None]]) -> FeedSummary:
         """Send what `read` gives for each input, and return when all of it is confirmed, or after `stop`. Call it once.
 
-        None among the documents says that no more has come for now. An input that can't be read (on) counts as
-        rejected, and the next one is taken. Raises FeedError when the broker does not confirm, ChangedInputError, and
-        what `on_confirmed` raises; `summary` then says what was confirmed.
+        None among the inputs or documents says that no more has come for now. An input that can't be read (on) counts
+        as rejected, and the next one is taken. Raises FeedError when the broker does not confirm, ChangedInputError,
+        and what `on_confirmed` raises; `summary` then says what was confirmed.
         """
         try:
             self._inputs(inputs, read)
@@ -134,8 +134,11 @@ class Sender:
             self._close()
         return self.summary
 
-    def _inputs(self, inputs: Sequence[Input], read: Callable[[Input], Iterable[Document | None]]) -> None:
+    def _inputs(self, inputs: Iterable[Input | None], read: Callable[[Input], Iterable[Document | None]]) -> None:
         for source in inputs:
+            if source is None:
+                self._confirm()
+                continue
             try:
                 self._input(read(source))
             except ChangedInputError:
@@ -144,8 +147,8 @@ class Sender:
             except InputError as error:
                 self._on_input_error(source, error)
             if self._stopping:
-                self.summary.stopped = True
                 break
+        self.summary.stopped = self._stopping
         self._confirm()
 
     def _input(self, documents: Iterable[Document | None]) -> None:
@@ -163,6 +166,8 @@ class Sender:
         sent: Sent | None = None
         if document.too_large:
             self._reject(document.origin, TOO_LARGE, f"{document.size:,} bytes")
+        elif document.problem:
+            self._reject(document.origin, UNREADABLE, document.problem)
         else:
             try:
                 sent = self._take(document)

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Final
 
-import msgspec
-
 from newsmill.feed import formats, readers
 from newsmill.feed.document import Document, FileId, Position
 from newsmill.feed.errors import ChangedInputError, InputError
 from newsmill.feed.inputs import STDIN, Input
+from newsmill.feed.keying import document_key
+from newsmill.feed.pieces import Piece
 from schemas import headers as h
 from schemas.keys import source_key
 
@@ -65,9 +65,9 @@ class FileSource(Source):
     """The documents of `inputs`, in order.
 
     How a known file is told from a new one: NDJSON that begins with the same bytes and is not shorter than what was
-    read is the same file, which may have grown, and only what was added is read. A file of any other format, or
-    compressed, is the same if its size and time of change are. Anything else is a new file under an old name and is
-    read from its beginning, or refused. Streams can't be read again: what comes is new.
+    read is the same file, which may have grown, and only what was added is read; so is WARC. A file of any other
+    format, or compressed, is the same if its size and time of change are. Anything else is a new file under an old name
+    and is read from its beginning, or refused. Streams can't be read again: what comes is new.
 
     Args:
         inputs: what to read.
@@ -109,7 +109,7 @@ class FileSource(Source):
             raw = self._stdin or io.BufferedReader(io.FileIO(0, closefd=False))
         else:
             raw = open(source.name, "rb")  # noqa: SIM115  (closed with the process: a thread may wait in it)
-        stream = _decompressed(raw) if source.gzip else raw
+        stream = _decompressed(raw) if source.gzip and source.format != "warc" else raw
         format, skipped = (source.format, 0) if source.format else formats.sniff(stream)
         for piece in _pieces(stream, format, source.name, skipped, 0):
             yield self._document(source, format, piece, None)
@@ -123,7 +123,7 @@ class FileSource(Source):
             if format is None:
                 format = formats.sniff(_decompressed(raw) if source.gzip else raw)[0]
                 raw.seek(0)
-            seekable = format == "ndjson" and not source.gzip
+            seekable = format == "warc" or (format == "ndjson" and not source.gzip)
             try:
                 start = _resume(before, file, raw, seekable=seekable)
             except _Changed:
@@ -137,7 +137,8 @@ class FileSource(Source):
             number, offset = start
             if seekable:
                 raw.seek(offset)
-                pieces = _pieces(raw, format, source.name, number, offset)
+                # A place in the middle of a gzip member can't be sought: then it is read to from the beginning.
+                pieces = _pieces(raw, format, source.name, number if offset else 0, offset)
             else:
                 pieces = _pieces(_decompressed(raw) if source.gzip else raw, format, source.name, 0, 0)
             for piece in pieces:
@@ -145,7 +146,7 @@ class FileSource(Source):
                     place = Position(file, piece.number, piece.offset if seekable else -1)
                     yield self._document(source, format, piece, place)
 
-    def _document(self, source: Input, format: str, piece: readers.Piece, position: Position | None) -> Document:
+    def _document(self, source: Input, format: str, piece: Piece, position: Position | None) -> Document:
         origin = f"{'<stdin>' if source.name == STDIN else source.name}:{piece.number}"
         headers: list[tuple[str, bytes]] = [
             (h.ORIGIN, origin.encode("utf-8", "surrogateescape")),
@@ -157,7 +158,7 @@ class FileSource(Source):
                 headers.append((h.LOCATOR, PurePath(source.name).name.encode("utf-8", "surrogateescape")))
             key = source_key(None, None)
         else:
-            key = _key(piece.value)
+            key = document_key(piece.value)
         return Document(
             value=piece.value,
             key=key,
@@ -166,6 +167,7 @@ class FileSource(Source):
             position=position or Position(None, piece.number),
             size=piece.size,
             too_large=piece.too_large,
+            problem=piece.problem,
         )
 
 
@@ -221,11 +223,20 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
     return io.BufferedReader(_Decompressed(raw), 256 * 1024)
 
 
-def _pieces(stream: io.BufferedReader, format: str, name: str, number: int, offset: int) -> Iterator[readers.Piece]:
+def _pieces(stream: io.BufferedReader, format: str, name: str, number: int, offset: int) -> Iterator[Piece]:
     if format == "ndjson":
         return readers.lines(stream, number=number, offset=offset)
     if format == "json":
         return readers.json_items(stream, name)
+    if format == "warc":
+        # Loads all of ingest's parsers, which other formats do without.
+        from newsmill.feed import warc
+
+        return warc.pages(stream, name, number=number, offset=offset)
+    if format == "rss":
+        from newsmill.feed import webfeed
+
+        return webfeed.entries(stream)
     return readers.whole(stream)
 
 
@@ -243,22 +254,3 @@ def _mark_last(documents: Iterator[Document]) -> Iterator[Document]:
         raise
     if held is not None:
         yield replace(held, position=replace(held.position, done=True))
-
-
-class _Keyed(msgspec.Struct):
-    url: Any = None
-    source: Any = None
-
-
-_KEYED: Final = msgspec.json.Decoder(_Keyed)
-
-
-def _key(value: bytes) -> bytes:
-    """Return the key of a JSON document; one that is broken gets the key of an unknown source."""
-    try:
-        keyed = _KEYED.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return source_key(None, None)
-    return source_key(
-        keyed.url if isinstance(keyed.url, str) else None, keyed.source if isinstance(keyed.source, str) else None
-    )

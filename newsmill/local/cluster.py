@@ -1,4 +1,4 @@
-"""A whole newsmill on one machine: a broker, its topics, and the four workers, supervised.
+"""A whole newsmill on one machine: a broker, its topics, the four workers and the gateway, supervised.
 
 State below the state directory: `kafka/` (the broker's data), `up.pid` and `workers/*.pid` (what runs), `snapshots/`.
 """
@@ -21,10 +21,13 @@ from newsmill import clients, topics
 from newsmill.errors import NewsmillError
 from newsmill.local import process
 from newsmill.local.kafka import LocalKafka, stop_recorded
-from newsmill.settings import METRICS_PORTS, PORT_STEP, PREFIX, Settings
+from newsmill.settings import GATEWAY_METRICS_PORT, METRICS_PORTS, PORT_STEP, PREFIX, Settings
 from workers.pipeline import STAGES
 
 log = logging.getLogger(__name__)
+
+GATEWAY: Final = "gateway"
+"""Its command, and what it goes by among the workers."""
 
 STOP_SECONDS: Final = 30.0
 BACKOFF_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -38,7 +41,7 @@ class ClusterError(NewsmillError):
 
 @dataclass(slots=True)
 class Worker:
-    """One worker process and its place: the stage, and the slot that names its instance."""
+    """One worker process and its place: the stage, and the slot that names its instance. Or the gateway."""
 
     stage: str
     slot: int
@@ -100,6 +103,9 @@ class Cluster:
                     worker = Worker(stage, slot, METRICS_PORTS[stage] + PORT_STEP * slot)
                     self.workers.append(worker)
                     self._start(worker)
+            gateway = Worker(GATEWAY, 0, GATEWAY_METRICS_PORT)
+            self.workers.append(gateway)
+            self._start(gateway)
             yield
 
     def supervise(self) -> None:
@@ -127,9 +133,13 @@ class Cluster:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)} | {
             f"{PREFIX}{name.upper()}": str(getattr(self.settings, name)) for name in Settings.__slots__
         }
+        gateway = worker.stage == GATEWAY
+        if not gateway:
+            environment[f"{PREFIX}GATEWAY_TOKENS"] = ""  # what a process need not know it can't tell
         environment |= {f"{PREFIX}INSTANCE": str(worker.slot), f"{PREFIX}METRICS_PORT": str(worker.port)}
+        arguments = [GATEWAY] if gateway else ["worker", worker.stage, "--engine", self.engine]
         worker.process = subprocess.Popen(
-            [sys.executable, "-m", "newsmill", "worker", worker.stage, "--engine", self.engine],
+            [sys.executable, "-m", "newsmill", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             # A group of its own: Ctrl-C is for this process, which then stops the workers in good order.

@@ -74,11 +74,26 @@ def test_prometheus_reads_every_worker_where_it_serves(
 ) -> None:
     wanted = {}
     for name, service in ours.items():
-        if service["command"][0] == "worker":
+        if service["command"][0] in ("worker", "gateway"):
             environment = image_environment | service["environment"]
             wanted[name] = f"{name}:{environment['NEWSMILL_METRICS_PORT']}"
-    assert set(wanted) == set(STAGES)
+    assert set(wanted) == {*STAGES, "gateway"}
     assert sorted(scrapes["newsmill"]) == sorted(wanted.values())
+
+
+def test_the_gateway_is_published_where_it_listens_and_asks_for_tokens(
+    ours: dict[str, dict[str, Any]], image_environment: dict[str, str]
+) -> None:
+    from newsmill.gateway.body import READ_SECONDS
+    from newsmill.gateway.tokens import Tokens, check_address
+    from newsmill.settings import from_environment
+
+    service = ours["gateway"]
+    given = {"NEWSMILL_GATEWAY_TOKENS": f"scrapers:{'0' * 48}"}
+    settings = from_environment(image_environment | service["environment"] | given)
+    check_address(settings.gateway_host, Tokens(settings.gateway_tokens))
+    assert service["ports"] == [f"127.0.0.1:{settings.gateway_port}:{settings.gateway_port}"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > READ_SECONDS + settings.gateway_timeout_s + 10
 
 
 def test_prometheus_is_where_grafana_looks(

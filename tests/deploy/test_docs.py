@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from newsmill.cli import COMMANDS
-from newsmill.metrics import Metrics
+from newsmill.metrics import GatewayMetrics, Metrics
 from newsmill.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -19,9 +19,8 @@ VARIABLES = {PREFIX + field.name.upper() for field in dataclasses.fields(Setting
 
 
 def _names_of_metrics() -> set[str]:
-    metrics = Metrics(CollectorRegistry())
     names = set()
-    for metric in vars(metrics).values():
+    for metric in [*vars(Metrics(CollectorRegistry())).values(), *vars(GatewayMetrics(CollectorRegistry())).values()]:
         if hasattr(metric, "_name"):
             names.add(metric._name + ("_total" if isinstance(metric, Counter) else ""))
             if isinstance(metric, Histogram):

@@ -10,7 +10,8 @@ from newsmill.feed.document import Document
 def batches(documents: Iterable[Document | None], most: Callable[[], int], most_bytes: int) -> Iterator[list[Document]]:
     """Yield batches of at most `most()` documents and `most_bytes` bytes (one document may be larger).
 
-    A document that is too large is a batch of its own. None among the documents ends a batch, even an empty one.
+    A document that is refused before any stage sees it is a batch of its own. None among the documents ends a batch,
+    even an empty one.
     """
     batch: list[Document] = []
     size = 0
@@ -19,12 +20,12 @@ def batches(documents: Iterable[Document | None], most: Callable[[], int], most_
             yield batch
             batch, size = [], 0
             continue
-        if batch and (document.too_large or size + len(document.value) > most_bytes):
+        if batch and (document.refused or size + len(document.value) > most_bytes):
             yield batch
             batch, size = [], 0
         batch.append(document)
         size += len(document.value)
-        if document.too_large or len(batch) >= most():
+        if document.refused or len(batch) >= most():
             yield batch
             batch, size = [], 0
     if batch:

@@ -37,6 +37,9 @@ from workers.stage import Record, Stage, StatefulStage, StateVersionError
 TOO_LARGE: Final = "too_large"
 """Reason code of a document that is larger than a record may be."""
 
+UNREADABLE: Final = "unreadable"
+"""Reason code of a place in a file where a document should be and none can be read."""
+
 BATCH_RECORDS: Final = 64
 BATCH_BYTES: Final = 16 * 1024 * 1024
 _LINGER_S: Final = 0.05
@@ -275,6 +278,8 @@ class EmbeddedEngine:
                 f"{document.size} bytes; at most {MAX_RECORD_BYTES} are taken, the first {len(document.value)} are here"
             )
             return self._chain.refuse(record, TOO_LARGE, detail, self._offsets)
+        if document.problem:
+            return self._chain.refuse(record, UNREADABLE, document.problem, self._offsets)
         return self._chain.run(records, self._offsets)
 
     def _write(self, documents: Sequence[Document], batch: Batch) -> None:
