@@ -145,7 +145,8 @@ class Chaos:
         )
 
     def _explain(self, what: str) -> str:
-        lines = [what, self.report(), f"committed: {self.broker.committed()}"]
+        broker = f"the broker {'runs' if self.kafka.pid else 'has ended'}"
+        lines = [what, broker, self.report(), f"committed: {self.broker.committed()}"]
         lines += [
             f"-- {slot.name}, {self.broker.owners(slot.stage)}:\n{self.supervisor.tail(slot.name)}"
             for slot in self.supervisor.slots.values()
