@@ -23,6 +23,7 @@ from schemas import topics
 from tests.support.chaos import report
 from tests.support.chaos.count import Count
 from tests.support.chaos.feeder import Feeder
+from tests.support.chaos.hung import abort_forgotten
 from tests.support.chaos.killer import Killer
 from tests.support.chaos.news import Raw
 from tests.support.chaos.supervisor import Slot, Supervisor
@@ -166,6 +167,8 @@ class Chaos:
         self.kafka.start()
         self.kafka.wait_ready()
         self._say(f"the broker is back after {time.monotonic() - began:.1f} s")
+        if self.plan.engine == "kafka" and (places := abort_forgotten(self.settings)):
+            self._say(f"the broker had forgotten transactions on {len(places)} partitions, which are aborted: {places}")
 
     def seconds_join(self) -> None:
         """Start a second worker of each stage, and wait until each has its share of the partitions."""
