@@ -23,7 +23,17 @@ pytestmark = [
 def test_kafka_loses_and_doubles_nothing(
     broker: LocalKafka, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = Plan("kafka", invented(1_500, seed), 1, batch_records=25, ahead=250, times=2, seed=seed, session_timeout_s=2)
+    plan = Plan(
+        "kafka",
+        invented(1_500, seed),
+        1,
+        batch_records=25,
+        ahead=250,
+        times=2,
+        seed=seed,
+        until=0.75,
+        session_timeout_s=2,
+    )
     chaos = Chaos(plan, broker, tmp_path)
     with chaos.running():
         chaos.at(0.4)
@@ -44,7 +54,9 @@ def test_kafka_loses_and_doubles_nothing(
 def test_faust_loses_nothing_and_repeats_the_same_bytes(
     broker: LocalKafka, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = Plan("faust", invented(500, seed), 1, batch_records=25, ahead=150, times=1, seed=seed, session_timeout_s=2)
+    plan = Plan(
+        "faust", invented(600, seed), 1, batch_records=25, ahead=100, times=1, seed=seed, until=0.7, session_timeout_s=2
+    )
     chaos = Chaos(plan, broker, tmp_path)
     with chaos.running():
         chaos.finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,14 +11,14 @@ from tests.support.chaos.watch import Watch
 
 
 def recoveries(kills: Sequence[Kill], watch: Watch) -> dict[str, list[float]]:
-    """Return by stage the seconds from each kill until the stage committed again, where no other worker of the stage
-    was there to go on; inf where it never did."""
+    """Return by stage the seconds from each kill until the stage committed again: where no other worker of the stage was
+    there to go on, and where there was something left to do."""
     found: dict[str, list[float]] = {}
     for kill in kills:
         if kill.alone:
             stage = kill.slot.rpartition("-")[0]
-            moved = watch.moved_after(stage, kill.at + SETTLED_SECONDS)
-            found.setdefault(stage, []).append(math.inf if moved is None else moved - kill.at)
+            if (moved := watch.moved_after(stage, kill.at + SETTLED_SECONDS)) is not None:
+                found.setdefault(stage, []).append(moved - kill.at)
     return found
 
 

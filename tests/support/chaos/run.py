@@ -23,6 +23,7 @@ from schemas import topics
 from tests.support.chaos import report
 from tests.support.chaos.count import Count
 from tests.support.chaos.feeder import Feeder
+from tests.support.chaos.hung import abort_forgotten
 from tests.support.chaos.killer import Killer
 from tests.support.chaos.news import Raw
 from tests.support.chaos.supervisor import Slot, Supervisor
@@ -145,7 +146,8 @@ class Chaos:
         )
 
     def _explain(self, what: str) -> str:
-        lines = [what, self.report(), f"committed: {self.broker.committed()}"]
+        broker = f"the broker {'runs' if self.kafka.pid else 'has ended'}"
+        lines = [what, broker, self.report(), f"committed: {self.broker.committed()}"]
         lines += [
             f"-- {slot.name}, {self.broker.owners(slot.stage)}:\n{self.supervisor.tail(slot.name)}"
             for slot in self.supervisor.slots.values()
@@ -165,6 +167,8 @@ class Chaos:
         self.kafka.start()
         self.kafka.wait_ready()
         self._say(f"the broker is back after {time.monotonic() - began:.1f} s")
+        if self.plan.engine == "kafka" and (places := abort_forgotten(self.settings)):
+            self._say(f"the broker had forgotten transactions on {len(places)} partitions, which are aborted: {places}")
 
     def seconds_join(self) -> None:
         """Start a second worker of each stage, and wait until each has its share of the partitions."""
