@@ -82,8 +82,14 @@ data:
 	@test -d '$(DATA)' || { echo 'name the folder of training data: make train-... DATA=FOLDER'; exit 2; }
 
 .PHONY: train-entities
-train-entities: data $(TRAIN) ## train the weights of entities from DATA/entities/*.conll
+train-entities: data $(TRAIN) ## make the lexicon of entities, then train the weights from DATA/entities/*.conll
+	$(BIN)/python -m workers.entities.lexicon_build
 	$(BIN)/python -m workers.entities.train --data '$(DATA)/entities' --out workers/entities/data/english.npz
+
+.PHONY: train-ingest
+train-ingest: data $(TRAIN) ## train the weights of ingest's model of lines from DATA/articles.ndjson.gz and our labelled pages
+	$(BIN)/python -m workers.ingest.train --articles '$(DATA)/articles.ndjson.gz' --pages tests/data/ingest/pages \
+		--out workers/ingest/lines.weights
 
 .PHONY: train-classify
 train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/subjects and DATA/articles.ndjson.gz

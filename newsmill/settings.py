@@ -96,6 +96,7 @@ class Settings:
     )
 
     # -- stages
+    ingest_keep_removed: bool = _setting(False, "keep what ingest removes, and why, in the articles: for audits")
     dedup_window_days: float = _setting(7.0, "how far back copies are looked for, days", check=_between(0.01, 60))
     dedup_forward_copies: bool = _setting(False, "send near copies on, tagged with their cluster")
     dedup_max_entries: int = _setting(
@@ -108,10 +109,12 @@ class Settings:
         0.3, "near copies: least share of one text's word pairs that is in the other", check=_between(0.0, 1.0)
     )
     dedup_evidence: float = _setting(
-        0.6,
+        0.65,
         "near copies: how much must speak for one story; higher: fewer false copies, more missed ones",
         check=_between(-1.0, 2.5),
     )
+    entities_gazetteer: str = _setting("", "file of a team's own names (TSV or NDJSON: surface, type, id, priority)")
+    entities_spacy_model: str = _setting("", "spaCy model that finds names in place of ours (needs the extra `spacy`)")
 
     # -- the gateway
     gateway_host: str = _setting("127.0.0.1", "address that the gateway listens on; any but loopback needs tokens")

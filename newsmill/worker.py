@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from datetime import timedelta
 from multiprocessing import get_context
+from pathlib import Path
 from types import FrameType
 from typing import ClassVar, Protocol
 
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from newsmill.errors import NewsmillError
 from newsmill.health import Health, HealthServer
 from newsmill.metrics import Metrics
-from newsmill.settings import METRICS_PORTS, Settings
+from newsmill.settings import METRICS_PORTS, PREFIX, Settings
 from workers import pipeline
 from workers.stage import Record, Stage
 
@@ -28,6 +29,12 @@ log = logging.getLogger(__name__)
 
 class PortTakenError(NewsmillError):
     """The port of metrics and health is taken."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class StageOptionError(NewsmillError):
+    """A setting of a stage can't be used: its file is away or wrong, say."""
 
     exit_code: ClassVar[int] = 2
 
@@ -47,11 +54,23 @@ def stage_options(settings: Settings) -> pipeline.StageOptions:
     return pipeline.StageOptions(
         dedup_window=timedelta(days=settings.dedup_window_days),
         dedup_forward_copies=settings.dedup_forward_copies,
+        ingest_keep_removed=settings.ingest_keep_removed,
         dedup_max_entries=settings.dedup_max_entries,
         dedup_similarity=settings.dedup_similarity,
         dedup_containment=settings.dedup_containment,
         dedup_evidence=settings.dedup_evidence,
+        entities_gazetteer=Path(settings.entities_gazetteer) if settings.entities_gazetteer else None,
+        entities_spacy_model=settings.entities_spacy_model or None,
     )
+
+
+def load_stage(name: str, options: pipeline.StageOptions) -> Stage:
+    """Return the stage called `name`. Raises StageOptionError, which names the setting."""
+    try:
+        return pipeline.load(name, options)
+    except pipeline.OptionError as error:
+        option, _, problem = str(error).partition(": ")
+        raise StageOptionError(f"{PREFIX}{option.upper()}: {problem}") from error
 
 
 def run_worker(stage_name: str, settings: Settings, engine_name: str = "kafka") -> None:
@@ -65,7 +84,7 @@ def run_worker(stage_name: str, settings: Settings, engine_name: str = "kafka") 
     port = METRICS_PORTS[stage_name] if settings.metrics_port < 0 else settings.metrics_port
     with serving(settings.metrics_host, port, metrics.registry, health):
         started = time.perf_counter()
-        stage = pipeline.load(stage_name, stage_options(settings))
+        stage = load_stage(stage_name, stage_options(settings))
         metrics.load_seconds.labels(stage_name).set(time.perf_counter() - started)
         with _prepare_pool(settings, stage_name) as pool:
             engine = make_engine(engine_name, stage, settings, metrics, health, pool)

@@ -20,6 +20,9 @@ MAX_BODY_CHARS: Final = 1_000_000
 MAX_HEADLINE_CHARS: Final = 1_000
 """Longest headline, in characters."""
 
+MAX_REMOVED_CHARS: Final = 100_000
+"""Most text, in characters, that an article's audit field `removed` holds; the rest of it is dropped."""
+
 MAX_EXTRA_BYTES: Final = 256 * 1024
 """Largest JSON of a document's unknown fields, kept under `extra`."""
 

@@ -49,12 +49,19 @@ class Published(Struct, kw_only=True, frozen=True):
     confidence: Annotated[Unit, Meta(description="how far the instant is to be trusted")]
 
 
+class RemovedText(Struct, kw_only=True, frozen=True):
+    """A line of the raw document that is not the article, and a code for why it went (`ad`, `teaser`, ...)."""
+
+    text: Annotated[str, Meta(description="the line")]
+    reason: Annotated[str, Meta(description="code for why it went: `ad`, `teaser`, `caption`, ...")]
+
+
 class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One clean article (news.articles).
 
     `body` holds the paragraphs, joined by an empty line. `content_hash` is over headline and body without regard to
     case, accents' form, punctuation and spacing: equal hashes mean the same text. `processing` maps each stage
-    that has touched the record to its version.
+    that has touched the record to its version. `removed` is for audits, and empty unless it is asked for.
     """
 
     id: ArticleId
@@ -78,6 +85,9 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     extra: Annotated[
         dict[str, Any], Meta(description="fields of the raw document that have no place of their own")
     ] = {}
+    removed: Annotated[
+        tuple[RemovedText, ...], Meta(description="what ingest took out, where it was told to keep that")
+    ] = ()
 
 
 class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):

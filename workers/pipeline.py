@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from schemas import topics
@@ -16,12 +17,19 @@ from workers.stage import Stage
 class StageOptions:
     """What a user may choose about the stages' decisions. The same options give the same bytes."""
 
+    ingest_keep_removed: bool = False
     dedup_window: timedelta = DEDUP_WINDOW
     dedup_forward_copies: bool = False
     dedup_max_entries: int = 2_000_000
     dedup_similarity: float = 0.05
     dedup_containment: float = 0.3
-    dedup_evidence: float = 0.6
+    dedup_evidence: float = 0.65
+    entities_gazetteer: Path | None = None
+    entities_spacy_model: str | None = None
+
+
+class OptionError(ValueError):
+    """A stage can't be made with these options. The text names the option and what is wrong."""
 
 
 # Imports are inside the functions: a worker loads the libraries and models of its own stage alone.
@@ -30,7 +38,7 @@ class StageOptions:
 def _ingest(options: StageOptions) -> Stage:
     from workers import ingest
 
-    return ingest.load()
+    return ingest.load(keep_removed=options.ingest_keep_removed)
 
 
 def _dedup(options: StageOptions) -> Stage:
@@ -51,7 +59,12 @@ def _dedup(options: StageOptions) -> Stage:
 def _entities(options: StageOptions) -> Stage:
     from workers import entities
 
-    return entities.load()
+    try:
+        return entities.load(options.entities_gazetteer, options.entities_spacy_model)
+    except entities.SpacyError as error:
+        raise OptionError(f"entities_spacy_model: {error}") from error
+    except (OSError, entities.GazetteerError) as error:
+        raise OptionError(f"entities_gazetteer: {error}") from error
 
 
 def _classify(options: StageOptions) -> Stage:
@@ -75,6 +88,6 @@ SOURCES: Final = {name: source for name, (source, _) in _STAGES.items()}
 
 
 def load(name: str, options: StageOptions | None = None) -> Stage:
-    """Return the stage called `name` with its models loaded. Raises KeyError for an unknown name."""
+    """Return the stage called `name` with its models loaded. Raises KeyError for an unknown name, OptionError."""
     _, loader = _STAGES[name]
     return loader(options or StageOptions())

@@ -24,6 +24,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final = (
     Command("run", "newsmill.cli.run", "command", "Run documents through all stages in this process; no Kafka needed."),
+    Command("explain", "newsmill.cli.explain", "command", "Show what ingest keeps of documents, what goes, and why."),
     Command("worker", "newsmill.cli.worker", "command", "Run one worker of one stage."),
     Command("up", "newsmill.cli.up", "command", "Start a local Apache Kafka with all topics, workers and the gateway."),
     Command("down", "newsmill.cli.up", "down", "Stop what `newsmill up` started; the data is kept."),

@@ -32,7 +32,7 @@ from newsmill.engines.embedded import (
 from newsmill.engines.embedded.engine import BATCH_RECORDS
 from newsmill.feed import FORMATS, FileSource, Input, expand
 from newsmill.settings import from_environment
-from newsmill.worker import stage_options
+from newsmill.worker import load_stage, stage_options
 from schemas import topics
 from workers import pipeline
 from workers.stage import Stage, StatefulStage
@@ -118,7 +118,7 @@ def command(
 
     options = stage_options(settings)
     names = pipeline.STAGES[: pipeline.STAGES.index(until) + 1] if until else pipeline.STAGES
-    stages = [pipeline.load(name, options) for name in names]
+    stages = [load_stage(name, options) for name in names]
     shown = ArticleTable() if table or (out is None and sys.stdout.isatty()) else None
     with contextlib.ExitStack() as stack:
         pool = _pool(jobs, stages, options)
@@ -166,7 +166,11 @@ def _refuse_same_files(*paths: Path | None) -> None:
 
 def _plain(options: pipeline.StageOptions) -> dict[str, Any]:
     return {
-        name: value.total_seconds() if isinstance(value, timedelta) else value
+        name: value.total_seconds()
+        if isinstance(value, timedelta)
+        else str(value)
+        if isinstance(value, Path)
+        else value
         for name, value in asdict(options).items()
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from workers.entities.features import NORMAL, TITLE, UPPER, case_of, known_marks
+from workers.entities.casing import NORMAL, TITLE, UPPER, case_of
+from workers.entities.features import known_marks
 from workers.entities.tagger import Span
 from workers.entities.wordlists import word_list
 
@@ -32,6 +33,8 @@ _HYPHENS: Final = frozenset("-‐‑–")
 _BEFORE_US: Final = frozenset(["THE", "IN", "INTO", "ACROSS", "THROUGHOUT", ",", ":", ";", "-", "–", "—", "VS", "VS."])
 
 _TYPES: Final = {"country": "LOC", "place": "LOC", "org": "ORG", "demonym": "MISC", "person": "PER"}
+"""Classes of known names that are names by themselves; a city may be part of anything."""
+
 _ALSO_WORDS: Final = word_list("also-word")
 """Single-word forms that are also words, people or parts of longer names: never added on the word of a list alone."""
 
@@ -86,7 +89,9 @@ def _with_known(words: Sequence[str], spans: Sequence[Span], case: str) -> list[
         while at < len(marks) and marks[at].startswith("I-"):
             at += 1
         single = at - start == 1
-        if single and (kind not in ("country", "demonym") or words[start].lower() in _ALSO_WORDS):
+        if kind not in _TYPES or (
+            single and (kind not in ("country", "demonym") or words[start].lower() in _ALSO_WORDS)
+        ):
             continue
         over = [span for span in out if span.start < at and start < span.end]
         if any(span.start < start or span.end > at for span in over):

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from workers.entities.features import case_of, known_marks
+from workers.entities.casing import case_of
+from workers.entities.features import known_marks
 from workers.entities.tokens import ABBREVIATIONS, split_sentences, tokenize
 from workers.entities.wordlists import word_list
 

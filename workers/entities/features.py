@@ -15,13 +15,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from workers.entities.casing import LOWER, NORMAL, TITLE, UPPER, case_of
 from workers.entities.gazetteer import known_names, word_classes, words_of
-from workers.entities.wordlists import word_list
+from workers.entities.lexicon import cluster_attributes, cluster_of, lists_of
 
 DISTANCES: Final = (-2, -1, 0, 1, 2)
-
-NORMAL, TITLE, UPPER, LOWER = "n", "t", "u", "l"
-"""How a sentence is cased: as prose, as a headline in title case, in capitals, or without capitals."""
 
 MAX_CACHED_SHAPES: Final = 50_000
 """Distinct tokens whose shape is kept."""
@@ -30,7 +28,6 @@ EDGE: Final = ""
 """Text of the two tokens that stand before and after each sentence."""
 
 _WORDS_THAT_ARE_ACRONYMS: Final = frozenset({"us", "who", "ice", "dos", "un", "au", "icc", "ap"})
-_SMALL: Final = word_list("small-in-titles")
 _RUNS = re.compile(r"(.)\1+")
 
 
@@ -57,31 +54,6 @@ def shape(text: str) -> str:
         else:
             kinds.append("'" if char == "’" else char)
     return _RUNS.sub(r"\1", "".join(kinds))
-
-
-def case_of(words: Sequence[str]) -> str:
-    """Return how the sentence `words` is cased (NORMAL, TITLE, UPPER or LOWER)."""
-    capital = upper = lower = small = 0
-    for word in words:
-        if not word[:1].isalpha():
-            continue
-        if word[0].islower():
-            if word.lower() in _SMALL:
-                small += 1
-            else:
-                lower += 1
-        else:
-            capital += 1
-            if len(word) > 1 and word.isupper():
-                upper += 1
-    if capital + lower < 4:
-        # Too short to say; a line of capitals (a dateline, an acronym) is treated as prose.
-        return UPPER if upper >= 3 and not lower else NORMAL
-    if not lower and not small and upper * 4 >= 3 * capital:
-        return UPPER
-    if lower * 6 <= capital:
-        return TITLE
-    return LOWER if not capital else NORMAL
 
 
 def known_marks(words: Sequence[str], lowered: Sequence[str], case: str) -> list[str]:
@@ -211,6 +183,13 @@ def unary(key: Key) -> Unary:
     if known:
         wide.append("g=" + known)
     near = ["z=" + low[-3:], "p=" + low[:3], *("d=" + clue for clue in seen)]
+    path, lists = cluster_of(text, case), lists_of(low)
+    if path:
+        shallow, *deeper = cluster_attributes(path)
+        near.append(shallow)
+        wide += deeper
+    if lists:
+        near += [f"i={lists}{capital}", *(f"i={letter}{capital}" for letter in lists if len(lists) > 1)]
     own = [
         "1=" + low[:1],
         "2=" + low[:2],
@@ -221,6 +200,8 @@ def unary(key: Key) -> Unary:
         f"n={min(len(text), 10)}",
         f"e={case}{text}",
     ]
+    if path or lists:
+        own += [f"j={case}{path & 63} {shape(text)}", f"l={lists}{path & 63}"]
     if seen:
         own.append("D=" + seen)
         if known:

@@ -21,6 +21,7 @@ class Country(NamedTuple):
     demonyms: tuple[str, ...]
     unsure: frozenset[str]
     cues: tuple[str, ...]
+    wikidata: str | None = None
 
 
 def _parts(text: str) -> list[str]:
@@ -44,7 +45,7 @@ def countries() -> tuple[Country, ...]:
     """Return the countries, sorted by code."""
     found = []
     for line in lines("countries.tsv"):
-        code, name, others, demonyms, cues, *_ = [*line.split("\t"), "", "", "", ""]
+        code, name, others, demonyms, cues, wikidata, *_ = [*line.split("\t"), "", "", "", "", ""]
         names = [name, *_parts(others)]
         people = _parts(demonyms)
         people += [many for one in people if (many := plural(one))]
@@ -57,6 +58,7 @@ def countries() -> tuple[Country, ...]:
                 tuple(form.removeprefix("?") for form in people),
                 unsure,
                 tuple(_parts(cues)),
+                wikidata or None,
             )
         )
     return tuple(sorted(found))
@@ -85,11 +87,24 @@ def words_of(name: str) -> frozenset[str]:
 @cache
 def organisations() -> tuple[tuple[str, ...], ...]:
     """Return the organisations: each its name, then other names and acronyms."""
-    return tuple(tuple(line.split("\t")) for line in lines("organisations.txt"))
+    return tuple(tuple(text for text in line.split("\t") if not _is_id(text)) for line in lines("organisations.txt"))
+
+
+@cache
+def organisation_ids() -> tuple[str | None, ...]:
+    """Return the Wikidata id of each of `organisations`, None where we are not certain of it."""
+    return tuple(next(filter(_is_id, line.split("\t")), None) for line in lines("organisations.txt"))
+
+
+def _is_id(text: str) -> bool:
+    return text[:1] == "Q" and text[1:].isdigit()
 
 
 def phrase_of(form: str) -> Phrase:
     """Return `form` as the tagger sees it: lower-cased tokens."""
+    pieces = form.lower().replace("-", " - ").split()
+    if all(piece == "-" or (piece.isalpha() and len(piece) > 1) for piece in pieces):
+        return tuple(pieces)  # what the tokenizer makes of it, without its cost
     return tuple(token.text.lower() for token in tokenize(form, 20))
 
 
@@ -105,8 +120,8 @@ class Known(NamedTuple):
 def known_names() -> dict[str, tuple[Known, ...]]:
     """Return known names by their first lower-cased token, longest first.
 
-    Classes: `country`, `demonym`, `place`, `org`, `person` (surnames and full names of prominent people). Where a form
-    is in two lists the first of these wins.
+    Classes: `country`, `demonym`, `place`, `org`, `person` (surnames and full names of prominent people), `city` (of
+    several words). Where a form is in two lists the first of these wins.
     """
     found: dict[Phrase, Known] = {}
 
@@ -128,7 +143,12 @@ def known_names() -> dict[str, tuple[Known, ...]]:
             add(form, "org")
     for line in lines("people.tsv"):
         for form in line.split("\t")[:2]:
-            add(form, "person")
+            if form != "-":
+                add(form, "person")
+    for line in lines("cities.tsv"):
+        for form in line.split("\t")[1:3]:
+            if " " in form or "-" in form:
+                add(form, "city")
     by_first: dict[str, list[Known]] = {}
     for known in found.values():
         by_first.setdefault(known.phrase[0], []).append(known)

@@ -9,13 +9,16 @@ from workers.entities.consistency import consistent
 from workers.entities.gazetteer import words_of
 from workers.entities.limits import MAX_MENTIONS, MAX_NAME_CHARS, MAX_TOKENS
 from workers.entities.tagger import Tagger
+from workers.entities.team import CONFIDENCE, TAKES_OVER, Gazetteer, Hit
 from workers.entities.tokens import Token, split_sentences, tokenize
+from workers.entities.wordlists import word_list
 
 Field = Literal["headline", "body"]
 
 _POSSESSIVES: Final = frozenset({"'s", "’s", "'S", "’S", "'", "’"})
 _SIGNS: Final = frozenset("\"'“”‘’.,;:-–—()[]/ ")
 _ARTICLES: Final = frozenset({"the", "a", "an"})
+_SUFFIXES: Final = word_list("person-suffix")
 _WOMEN: Final = frozenset({"mrs", "mrs.", "ms", "ms.", "miss", "lady"})
 
 
@@ -23,6 +26,7 @@ class Found(NamedTuple):
     """One mention before it is resolved. `words` are its tokens; `start` and `end` are offsets into the field's text.
 
     `other_person` marks a surname that its context gives to somebody else than its best known bearer (Mrs, Ms, Lady).
+    `id` is the public id where a team's gazetteer gave it.
     """
 
     field: Field
@@ -32,6 +36,7 @@ class Found(NamedTuple):
     confidence: float
     words: tuple[str, ...]
     other_person: bool
+    id: str | None = None
 
 
 def find_mentions(headline: str, body: str, tagger: Tagger) -> list[Found]:
@@ -59,6 +64,45 @@ def read_fields(headline: str, body: str) -> tuple[list[Field], list[list[Token]
     return fields, first + rest
 
 
+def with_hits(headline: str, body: str, mentions: Sequence[Found], gazetteer: Gazetteer) -> list[Found]:
+    """Return `mentions` and the names of a team's gazetteer, in order of place and at most `MAX_MENTIONS`.
+
+    Where they overlap, a longer mention that holds the hit stays, unless it is of the same extent; else the priority of
+    the hit decides.
+    """
+    merged: list[Found] = []
+    fields: tuple[tuple[Field, str], ...] = (("headline", headline), ("body", body))
+    for field, text in fields:
+        kept = [mention for mention in mentions if mention.field == field]
+        added: list[Found] = []
+        at = 0
+        taken: set[int] = set()
+        for hit in gazetteer.find(text):
+            while at < len(kept) and kept[at].end <= hit.start:
+                at += 1
+            over = []
+            for number in range(at, len(kept)):
+                if kept[number].start >= hit.end:
+                    break
+                over.append(number)
+            longer = any(
+                kept[number].start <= hit.start and hit.end <= kept[number].end and _size(kept[number]) > _size(hit)
+                for number in over
+            )
+            if longer or (over and hit.entry.priority < TAKES_OVER):
+                continue
+            taken.update(over)
+            words = tuple(token.text for token in tokenize(text[hit.start : hit.end], MAX_TOKENS))
+            added.append(Found(field, hit.start, hit.end, hit.entry.type, CONFIDENCE, words, False, hit.entry.id))
+        kept = [mention for number, mention in enumerate(kept) if number not in taken]
+        merged += sorted(kept + added, key=lambda mention: mention.start)
+    return merged[:MAX_MENTIONS]
+
+
+def _size(span: Found | Hit) -> int:
+    return span.end - span.start
+
+
 def _trimmed(
     field: Field, sentence: Sequence[Token], start: int, end: int, kind: str, confidence: float
 ) -> Found | None:
@@ -74,6 +118,8 @@ def _trimmed(
         start += 1
     while start < end and (sentence[end - 1].text in _SIGNS or sentence[end - 1].text in _POSSESSIVES):
         end -= 1
+    if kind == "PER" and start < end < len(sentence) and sentence[end].text.lower().rstrip(".") in _SUFFIXES:
+        end += 1
     if start >= end or sentence[end - 1].end - sentence[start].start > MAX_NAME_CHARS:
         return None
     words = tuple(token.text for token in sentence[start:end])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final, NamedTuple
 
+from workers.entities.names import Parts, person_parts
 from workers.entities.tokens import tokenize
 from workers.entities.wordlists import lines
 
@@ -15,34 +16,35 @@ FULL_NAME_CONFIDENCE: Final = 0.95
 
 
 class Person(NamedTuple):
-    """A prominent person: full name, its lower-cased tokens, and the Wikidata id where we are certain of it."""
+    """A prominent person: full name, its parts, and the Wikidata id where we are certain of it."""
 
     name: str
-    words: tuple[str, ...]
+    parts: Parts
     wikidata: str | None
 
 
 @cache
-def _people() -> tuple[dict[tuple[str, ...], Person], dict[tuple[str, ...], Person]]:
-    by_surname: dict[tuple[str, ...], Person] = {}
-    by_name: dict[tuple[str, ...], Person] = {}
+def _people() -> tuple[dict[Parts, Person], dict[Parts, Person]]:
+    by_surname: dict[Parts, Person] = {}
+    by_name: dict[Parts, Person] = {}
     for line in lines("people.tsv"):
         surname, name, *ids = line.split("\t")
-        person = Person(name, _lowered(name), ids[0] if ids else None)
-        by_surname[_lowered(surname)] = person
-        by_name.setdefault(person.words, person)
+        person = Person(name, _parts(name), ids[0] if ids else None)
+        if surname != "-":
+            by_surname[_parts(surname)] = person
+        by_name.setdefault(person.parts, person)
     return by_surname, by_name
 
 
-def _lowered(text: str) -> tuple[str, ...]:
-    return tuple(token.text.lower() for token in tokenize(text, 20))
+def _parts(text: str) -> Parts:
+    return person_parts([token.text for token in tokenize(text, 20)])
 
 
-def by_surname(words: tuple[str, ...]) -> Person | None:
-    """Return the person that news means by the surname `words` (lower-cased tokens), or None."""
-    return _people()[0].get(words)
+def by_surname(parts: Parts) -> Person | None:
+    """Return the person that news means by the surname `parts`, or None."""
+    return _people()[0].get(parts)
 
 
-def by_full_name(words: tuple[str, ...]) -> Person | None:
-    """Return the person of the table with the full name `words` (lower-cased tokens), or None."""
-    return _people()[1].get(words)
+def by_full_name(parts: Parts) -> Person | None:
+    """Return the person of the table with the full name `parts`, or None."""
+    return _people()[1].get(parts)

@@ -64,6 +64,10 @@ class CountryLinker:
         cued = [form for form in forms if self._has_cue(form.country)]
         return (cued[0], CUED_CONFIDENCE) if len(cued) == 1 else None
 
+    def has_cue(self, code: str) -> bool:
+        """Return whether the article speaks of the country with this code in words that name nothing else."""
+        return any(self._has_cue(country) for country in countries() if country.code == code)
+
     def _has_cue(self, country: Country) -> bool:
         found = self._cued.get(country.code)
         if found is None:

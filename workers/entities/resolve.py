@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from schemas.messages import Entity, EntityLink, Mention
-from workers.entities.gazetteer import organisations
+from workers.entities.gazetteer import organisation_ids, organisations
 from workers.entities.limits import MAX_CANDIDATES
+from workers.entities.locate import PlaceLinker
 from workers.entities.mentions import Found
 from workers.entities.names import (
     Parts,
@@ -31,8 +32,12 @@ from workers.entities.names import (
     surname_of,
 )
 from workers.entities.people import ALIAS_CONFIDENCE, FULL_NAME_CONFIDENCE, by_full_name, by_surname
-from workers.entities.places import CountryLinker
+from workers.entities.places import CountryForm
+from workers.entities.team import CONFIDENCE as TEAM_CONFIDENCE
 from workers.entities.tokens import tokenize
+
+ORGANISATION_CONFIDENCE = 0.93
+"""That a name of an organisation of our table means that organisation."""
 
 LEAD_CHARS = 300
 """The lead of a body: its first paragraph, or this many characters where that is shorter."""
@@ -57,10 +62,10 @@ def resolve(headline: str, body: str, mentions: Sequence[Found]) -> tuple[Entity
     that of the most mentioned entity. Confidence is that of its surest mention (times 0.8 where the full name comes
     from the table of people).
     """
-    groups = _people(mentions) + _organisations(mentions) + _others(headline + "\n" + body, mentions)
+    texts = {"headline": headline, "body": body}
+    groups = _with_team_ids(_people(mentions) + _organisations(mentions) + _others(texts, mentions), mentions)
     if not groups:
         return ()
-    texts = {"headline": headline, "body": body}
     lead = max(LEAD_CHARS, body.find("\n")) if "\n" in body else LEAD_CHARS
     most = max(len(group.at) for group in groups)
     entities = []
@@ -82,6 +87,26 @@ def resolve(headline: str, body: str, mentions: Sequence[Found]) -> tuple[Entity
         entities.append((-entity.salience, group.at[0], entity))
     entities.sort(key=lambda item: item[:2])
     return tuple(entity for *_, entity in entities)
+
+
+def _with_team_ids(groups: list[_Group], mentions: Sequence[Found]) -> list[_Group]:
+    """Return `groups` with the ids of a team's gazetteer as their first links; groups of one id and type are one."""
+    merged: list[_Group] = []
+    by_id: dict[tuple[str, str], _Group] = {}
+    for group in groups:
+        ids = Counter(mentions[at].id for at in sorted(group.at) if mentions[at].id is not None)
+        if not ids:
+            merged.append(group)
+            continue
+        identity = ids.most_common(1)[0][0] or ""
+        first = by_id.setdefault((group.kind, identity), group)
+        if first is not group:
+            first.at += group.at
+            continue
+        others = [link for link in group.links if link.id != identity]
+        group.links = [EntityLink(id=identity, confidence=TEAM_CONFIDENCE), *others]
+        merged.append(group)
+    return merged
 
 
 def _best_name(group: _Group, found: Iterable[Found], texts: dict[str, str]) -> str:
@@ -136,7 +161,7 @@ def _people(mentions: Sequence[Found]) -> list[_Group]:
         if best:
             fits = [group for rank, group in ranked if rank == best]
             person = by_surname(form) if len(fits) > 1 else None
-            known = [group for group in fits if person and group.parts == person_parts(person.words)]
+            known = [group for group in fits if person and group.parts == person.parts]
             joining += [(known[0] if known else _nearest(fits, at), at) for at in places]
             continue
         for part in dict.fromkeys(form):
@@ -200,6 +225,8 @@ def _organisations(mentions: Sequence[Found]) -> list[_Group]:
         groups.append(group)
         if number is not None:
             by_number[number] = group
+            if (known := organisation_ids()[number]) is not None:
+                group.links.append(EntityLink(id="wikidata:" + known, confidence=ORGANISATION_CONFIDENCE))
         if len(form) > 1:
             for acronym in acronyms_of(form):
                 by_acronym.setdefault(acronym, group)
@@ -210,28 +237,32 @@ def _organisations(mentions: Sequence[Found]) -> list[_Group]:
     return groups
 
 
-def _others(text: str, mentions: Sequence[Found]) -> list[_Group]:
+def _others(texts: dict[str, str], mentions: Sequence[Found]) -> list[_Group]:
     groups: dict[tuple[str, ...], _Group] = {}
-    linker = CountryLinker(text)
+    linker = PlaceLinker(texts, mentions)
     made: dict[tuple[str, tuple[str, ...]], _Group] = {}
     for at, mention in enumerate(mentions):
         if mention.type in ("PER", "ORG"):
             continue
         group = made.get((mention.type, mention.words))
         if group is None:
-            link = linker.link(mention.words, mention.type)
+            country = linker.country(mention)
+            links = _country_links(*country) if country else linker.links(mention) if mention.type == "LOC" else []
             parts = parts_of(mention.words)
             if parts[0] == "the" and len(parts) > 1:
                 parts = parts[1:]
-            key: tuple[str, ...] = (mention.type, "", *parts)
-            if link is not None:
-                form, confidence = link
-                key = (mention.type, form.country.code, "people" if form.demonym else "country")
+            key = (mention.type, links[0].id) if links else (mention.type, "", *parts)
             group = groups.get(key)
             if group is None:
-                group = groups[key] = _Group(mention.type, parts)
-                if link is not None:
-                    group.links.append(EntityLink(id="iso3166:" + form.country.code, confidence=confidence))
+                group = groups[key] = _Group(mention.type, parts, links=links)
             made[mention.type, mention.words] = group
         group.at.append(at)
     return list(groups.values())
+
+
+def _country_links(form: CountryForm, confidence: float) -> list[EntityLink]:
+    """Return the links of a country, or of a demonym to its country."""
+    links = [EntityLink(id="iso3166:" + form.country.code, confidence=confidence)]
+    if form.country.wikidata is not None and not form.demonym:
+        links.append(EntityLink(id="wikidata:" + form.country.wikidata, confidence=confidence))
+    return links

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from schemas import topics
 from schemas.codec import InvalidMessage, decode, encode
 from schemas.messages import Entities, TaggedArticle, UniqueArticle
 from workers.entities import weights
+from workers.entities.cities import cities
+from workers.entities.gazetteer import known_names
 from workers.entities.languages import find_countries, reads_english
-from workers.entities.mentions import find_mentions
+from workers.entities.lexicon import lexicon
+from workers.entities.mentions import find_mentions, with_hits
 from workers.entities.resolve import resolve
+from workers.entities.rules import LANGUAGES, find_by_rules
+from workers.entities.spacy_tagger import SpacyTagger
 from workers.entities.tagger import CrfTagger, Tagger
+from workers.entities.team import Gazetteer, read_gazetteer
 from workers.entities.wordlists import lists_version
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
-DECLARED_VERSION: Final = "1.0.0"
+DECLARED_VERSION: Final = "1.1.0"
 """Of the rules and the form of the output. Raise it when they change. Weights and lists add a hash each."""
+
+_NOTES: Final = {"PER": "person", "ORG": "organisation", "LOC": "place", "MISC": "other"}
 
 
 class EntitiesStage(Stage):
@@ -29,10 +38,15 @@ class EntitiesStage(Stage):
     sinks = (topics.TAGGED,)
     kinds = ("tagged", "unsupported_language")
     reasons = ("bad_article",)
+    notes = ("person", "organisation", "place", "other")
+    """One for each entity, so that metrics show how many of each type articles have."""
 
-    def __init__(self, tagger: Tagger) -> None:
+    def __init__(self, tagger: Tagger, gazetteer: Gazetteer | None = None) -> None:
         self._tagger = tagger
+        self._gazetteer = gazetteer
         self.version = f"{DECLARED_VERSION}+{tagger.version}.{lists_version()}"
+        if gazetteer is not None:
+            self.version += "." + gazetteer.digest[:8]
 
     def process(self, batch: Sequence[Record]) -> list[Outcome]:
         """Return one outcome for each record: the article with its entities, or a rejection (`bad_article`)."""
@@ -51,16 +65,33 @@ class EntitiesStage(Stage):
         except InvalidMessage as error:
             return Reject("bad_article", str(error))
         kind = "tagged" if entities.status == "ok" else "unsupported_language"
-        return Emit(kind, (Message(topics.TAGGED, article.id.encode(), value),))
+        notes = tuple(_NOTES[entity.type] for entity in entities.items)
+        return Emit(kind, (Message(topics.TAGGED, article.id.encode(), value),), notes=notes)
 
     def entities(self, headline: str, body: str, language: str) -> Entities:
         """Return the entities of a text in `language` (a BCP 47 tag, `und` where unknown)."""
-        if reads_english(language, body):
-            return Entities(status="ok", items=resolve(headline, body, find_mentions(headline, body, self._tagger)))
-        return Entities(status="unsupported_language", items=resolve(headline, body, find_countries(headline, body)))
+        english = reads_english(language, body)
+        if english:
+            found = find_mentions(headline, body, self._tagger)
+        elif (primary := language.lower().partition("-")[0]) in LANGUAGES:
+            found = find_by_rules(headline, body, primary)
+        else:
+            found = find_countries(headline, body)
+        if self._gazetteer is not None:
+            found = with_hits(headline, body, found, self._gazetteer)
+        return Entities(status="ok" if english else "unsupported_language", items=resolve(headline, body, found))
 
 
-def load() -> EntitiesStage:
-    """Return the stage with the weights of the package. Raises WeightsError when they are damaged."""
-    data = (files("workers.entities") / "data" / "english.npz").read_bytes()
-    return EntitiesStage(CrfTagger(weights.load(data)))
+def load(gazetteer: Path | None = None, spacy_model: str | None = None) -> EntitiesStage:
+    """Return the stage with the weights of the package, or with a spaCy model in their place, and with the team's
+    gazetteer in the file `gazetteer`, if any.
+
+    Raises WeightsError when the weights are damaged, SpacyError, and OSError and GazetteerError for the gazetteer.
+    """
+    lexicon(), cities(), known_names()  # read now, not during the first article
+    tagger: Tagger
+    if spacy_model is None:
+        tagger = CrfTagger(weights.load((files("workers.entities") / "data" / "english.npz").read_bytes()))
+    else:
+        tagger = SpacyTagger(spacy_model)
+    return EntitiesStage(tagger, None if gazetteer is None else read_gazetteer(gazetteer))

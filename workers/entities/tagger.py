@@ -8,7 +8,8 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.entities.features import DISTANCES, EDGE, NORMAL, Key, document_keys, pairs, unary
+from workers.entities.casing import NORMAL
+from workers.entities.features import DISTANCES, EDGE, Key, document_keys, pairs, unary
 from workers.entities.weights import LABELS, Weights
 
 MAX_CACHED_KEYS: Final = 40_000

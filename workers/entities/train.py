@@ -19,8 +19,9 @@ import numpy as np
 import pycrfsuite
 from numpy.typing import NDArray
 
+from workers.entities.casing import NORMAL
 from workers.entities.corpus import Document, as_articles, read_conll, read_marked, recased, with_nationalities
-from workers.entities.features import DISTANCES, EDGE, NORMAL, Key, document_keys, pairs, unary
+from workers.entities.features import DISTANCES, EDGE, Key, document_keys, pairs, unary
 from workers.entities.tagger import CrfTagger
 from workers.entities.weights import LABELS, SCALE, Weights, dump, load
 

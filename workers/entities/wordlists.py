@@ -8,30 +8,36 @@ from importlib.resources import files
 from typing import Final
 
 FILES: Final = (
+    "cities.tsv",
+    "city_aliases.tsv",
     "countries.tsv",
     "first_names.txt",
+    "lang_countries.tsv",
+    "lang_names.tsv",
+    "lexicon.npz",
     "lists.txt",
     "organisations.txt",
     "people.tsv",
     "places.txt",
+    "regions.tsv",
     "words.txt",
 )
 """The data files that the output depends on, beside the weights."""
 
 
-def _read(name: str) -> str:
-    return (files("workers.entities") / "data" / name).read_text(encoding="utf-8")
+def _read(name: str) -> bytes:
+    return (files("workers.entities") / "data" / name).read_bytes()
 
 
 @cache
 def lists_version() -> str:
     """Return the first eight hex digits of the SHA-256 of all lists: it changes when one of them does."""
-    return hashlib.sha256("\0".join(map(_read, FILES)).encode()).hexdigest()[:8]
+    return hashlib.sha256(b"\0".join(map(_read, FILES))).hexdigest()[:8]
 
 
 def lines(name: str) -> list[str]:
     """Return the lines of the package's data file `name`, without comments and empty lines."""
-    return [line for line in _read(name).split("\n") if line.strip() and not line.startswith("#")]
+    return [line for line in _read(name).decode().split("\n") if line.strip() and not line.startswith("#")]
 
 
 @cache

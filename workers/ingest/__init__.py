@@ -5,6 +5,6 @@ from workers.ingest.stage import IngestStage
 __all__ = ["IngestStage", "load"]
 
 
-def load() -> IngestStage:
+def load(*, keep_removed: bool = False) -> IngestStage:
     """Return the stage with the language model that its wheel carries, as `IngestStage.load` does."""
-    return IngestStage.load()
+    return IngestStage.load(keep_removed=keep_removed)

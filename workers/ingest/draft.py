@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from workers.ingest.furniture import furniture_kind
 from workers.ingest.html import Page, read_page
 from workers.ingest.metadata import PageMetadata
 from workers.ingest.refusal import NO_ARTICLE_TEXT, TOO_LARGE, Refusal
-from workers.ingest.text import Cleaned, clean_text
+from workers.ingest.text import Cleaned, Removed, clean_text
 from workers.ingest.urls import (
     canonical_url,
     is_domain,
@@ -47,7 +47,8 @@ _LESS_PRECISE: Final = {"zone": 0.0, "time": 0.05, "day": 0.1}
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An article without its language, id and hashes. `folds` are the folded paragraphs of its body."""
+    """An article without its language, id and hashes. `folds` are the folded paragraphs of its body, `numbers` their
+    lines; `removed` are the lines that went."""
 
     source: str
     headline: str
@@ -60,6 +61,8 @@ class Draft:
     fetched_at: datetime | None
     declared_language: str | None
     extra: dict[str, Any]
+    numbers: list[int]
+    removed: list[Removed]
 
 
 def make_draft(incoming: Incoming) -> Draft:
@@ -71,7 +74,7 @@ def make_draft(incoming: Incoming) -> Draft:
     url = _url(incoming, metadata, extra)
     source = _source(incoming, metadata, url, extra)
     authors = _authors(document.authors if document.authors is not None else metadata.authors)
-    headline, cleaned, byline = _headline(document.title or metadata.title, page.cleaned, metadata.site)
+    headline, cleaned, byline = _headline(_title(document.title or metadata.title, metadata.site), page.cleaned)
     if byline and not authors:
         authors = _authors(byline)
     if sum(map(len, cleaned.paragraphs)) + 2 * len(cleaned.paragraphs) > MAX_BODY_CHARS:
@@ -91,6 +94,8 @@ def make_draft(incoming: Incoming) -> Draft:
         fetched_at=fetched_at,
         declared_language=document.language or metadata.language,
         extra=extra,
+        numbers=cleaned.numbers,
+        removed=cleaned.removed,
     )
 
 
@@ -106,8 +111,13 @@ def _content(incoming: Incoming) -> Page:
             page = Page(Cleaned([], []), PageMetadata())
         if any(page.cleaned.folds) or document.text is None:
             return _with_text(page)
-        return _with_text(Page(clean_text(document.text), page.metadata))
-    return _with_text(Page(clean_text(document.text or ""), PageMetadata()))
+        return _with_text(
+            Page(
+                clean_text(document.text, _title(document.title or page.metadata.title, page.metadata.site)),
+                page.metadata,
+            )
+        )
+    return _with_text(Page(clean_text(document.text or "", _title(document.title, None)), PageMetadata()))
 
 
 def _with_text(page: Page) -> Page:
@@ -116,25 +126,35 @@ def _with_text(page: Page) -> Page:
     return page
 
 
-def _headline(title: str | None, cleaned: Cleaned, site: str | None) -> tuple[str, Cleaned, str | None]:
-    """Return the headline, the body without it, and the byline's name where the body began with one."""
+def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | None]:
+    """Return the headline, the body without it, and the byline's name where the body began with one.
+
+    `title` is what came along, cleaned.
+    """
     paragraphs, folds = list(cleaned.paragraphs), list(cleaned.folds)
-    given = _title(title, site)
-    if given:
-        headline = headlines.from_title(given)
-        if len(paragraphs) > 1 and folds[0] == folded(headline):
-            del paragraphs[0], folds[0]
-    elif headlines.is_headline(paragraphs[0], paragraphs[1] if len(paragraphs) > 1 else None):
-        headline = paragraphs.pop(0)
+    removed, numbers = list(cleaned.removed), list(cleaned.numbers)
+
+    def take(reason: str | None) -> str:
+        line, number = paragraphs.pop(0), numbers.pop(0)
         del folds[0]
-    else:
-        headline = ""
+        if reason:
+            removed.append(Removed(number, line, reason))
+        return line
+
+    headline = headlines.from_title(title) if title else cleaned.headline or ""
+    if title and len(paragraphs) > 1 and folds[0] == folded(headline):
+        take("headline_again")
+    elif not headline and headlines.is_headline(paragraphs[0], paragraphs[1] if len(paragraphs) > 1 else None):
+        headline = take(None)
     byline = headlines.byline(paragraphs[0]) if len(paragraphs) > 1 else None
     if byline:
-        del paragraphs[0], folds[0]
+        take("byline")
     if not headline:
         headline = headlines.from_text(paragraphs)
-    return headline, Cleaned(paragraphs, folds), byline
+    cleaned = replace(
+        cleaned, paragraphs=paragraphs, folds=folds, numbers=numbers, removed=sorted(removed, key=lambda cut: cut.line)
+    )
+    return headline, cleaned, byline or cleaned.byline
 
 
 def _title(title: str | None, site: str | None) -> str | None:

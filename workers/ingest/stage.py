@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from schemas import topics
 from schemas.codec import encode
-from schemas.messages import Article
+from schemas.limits import MAX_REMOVED_CHARS
+from schemas.messages import Article, RemovedText
+from workers.ingest import labeller
 from workers.ingest.document import read_document
 from workers.ingest.draft import Draft, make_draft
 from workers.ingest.identity import article_id, content_hash, word_count
@@ -18,7 +20,7 @@ from workers.ingest.language import FastTextIdentifier, LanguageIdentifier, iden
 from workers.ingest.refusal import REASONS, Refusal
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 """Declared version of the rules in this package: it is raised by hand when output changes."""
 
 _LIBRARIES: Final = ("trafilatura", "lxml", "ftfy", "tldextract", "orjson")
@@ -29,7 +31,7 @@ class IngestStage(Stage):
 
     Its `version` is the declared version, then `+` and 8 hex digits of the SHA-256 over the versions of what else
     shapes the output: the extractor and parser, the mojibake repair, the list of public suffixes, Unicode's tables, the
-    language model. So an upgrade of a library is a new version of the stage.
+    language model, the weights of the model of lines. So an upgrade of a library is a new version of the stage.
     """
 
     name = "ingest"
@@ -38,16 +40,21 @@ class IngestStage(Stage):
     kinds = ("article",)
     reasons = REASONS
 
-    def __init__(self, languages: LanguageIdentifier) -> None:
+    def __init__(self, languages: LanguageIdentifier, *, keep_removed: bool = False) -> None:
         self._languages = languages
+        self._keep_removed = keep_removed
         parts = [f"{library} {library_version(library)}" for library in _LIBRARIES]
         parts += [f"unicode {unicodedata.unidata_version}", f"language {languages.version}"]
+        parts += [f"lines {labeller.load().digest}"]
         self.version = f"{VERSION}+{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:8]}"
 
     @classmethod
-    def load(cls) -> IngestStage:
-        """Return the stage with the language model that its wheel carries (read from disk once, nothing downloaded)."""
-        return cls(FastTextIdentifier())
+    def load(cls, *, keep_removed: bool = False) -> IngestStage:
+        """Return the stage with the language model that its wheel carries (read from disk once, nothing downloaded).
+
+        With `keep_removed` its articles say which lines went and why, for audits.
+        """
+        return cls(FastTextIdentifier(), keep_removed=keep_removed)
 
     def prepare(self, record: Record) -> Draft | Reject:
         """Parse and extract: all the work that needs this record alone. The result is plain data and picklable."""
@@ -89,4 +96,17 @@ class IngestStage(Stage):
             published=draft.published,
             fetched_at=draft.fetched_at,
             extra=extra,
+            removed=_removed(draft) if self._keep_removed else (),
         )
+
+
+def _removed(draft: Draft) -> tuple[RemovedText, ...]:
+    """What went, from the top, up to `MAX_REMOVED_CHARS` characters."""
+    found = []
+    left = MAX_REMOVED_CHARS
+    for cut in draft.removed:
+        left -= len(cut.text)
+        if left < 0:
+            break
+        found.append(RemovedText(text=cut.text, reason=cut.reason))
+    return tuple(found)

@@ -1,62 +1,243 @@
-"""Plain text to article paragraphs: what a scraper copied off a page, without what is not the article.
+"""Plain text to article: what a scraper copied off a page, told apart line by line.
 
-The middle of a text is treated gently: only what is surely furniture goes. The edges are treated strictly, since
-that is where pages put their lists of other articles.
+First rules, for what is surely furniture; then a model, for which lines are the article at all (`labeller`); then rules
+again, for what is the article's text and yet stands in the wrong place: lists of other articles, repeated quotes.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
+from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded
-from workers.ingest.furniture import (
-    ends_like_prose,
-    furniture_kind,
-    is_prose,
-    is_teaser_heading,
-    is_truncated,
+from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_prose, is_truncated
+from workers.ingest.headline import byline, find_headline, is_about
+from workers.ingest.lines import (
+    comments_begin,
+    features,
+    has_telltale,
+    headings_of,
+    is_date_line,
+    main_span,
+    speaks_of_the_site,
 )
-
-_QUOTES: Final = ("“", '"', "”", "„", "«", "»", "‘", "'", "‹", "「", "『", "❝")
+from workers.ingest.repeats import QUOTES, repeats
+from workers.ingest.teasers import teasers
 
 _WRAPPED: Final = range(40, 101)
 """Lengths, in characters, of lines that were broken by a program and not by an author."""
 
-_QUOTE_CHARS: Final = 40
-"""Shortest folded quote that is taken for a pull quote when it comes again: shorter ones are said twice in earnest."""
+_SURE_CHARS: Final = 100
+"""Length, in characters, of a sentence that is surely an article's."""
 
-_REPEAT_CHARS: Final = 80
-"""Shortest folded paragraph, not a quote, that is taken for a repeat of itself."""
+_SENTENCE_ENDS: Final = (*PROSE_ENDS, ":")
 
-_ADJACENT_CHARS: Final = 20
-"""Shortest folded paragraph that is dropped when it follows itself."""
+_GAP_LINES: Final = 8
+"""From so many lines outside on, what stands beyond them is another part of the page."""
 
-_LONG_PROSE: Final = 250
-"""Length, in characters, from which a paragraph of prose is not the summary in a list of teasers."""
+_FAR_SHARE: Final = 4
+"""Another part of the page is the article, too, when it has at least one over this of the prose of its main part."""
 
-_PULL_QUOTE_CHARS: Final = 600
-"""Longest folded pull quote."""
 
-_SEARCH_BUDGET: Final = 20_000_000
-"""Characters searched for pull quotes in one text, so that a hostile text costs no more than some 10 ms."""
+_STANDFIRST_CHARS: Final = 30
+_EDGE_LINES: Final = 3
+_MOST_QUOTES: Final = 20
 
-_REFRAIN: Final = 3
-"""A paragraph that comes this often, not in a row, is a refrain and stays."""
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A line that is not the article: its number among the lines, what it says, and why it went."""
+
+    line: int
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """Paragraphs of an article in order, and the folded form (`characters.folded`) of each."""
+    """Paragraphs of an article in order, and the folded form (`characters.folded`) of each.
+
+    `headline` is the line that was recognised as the headline (it is no paragraph then), `byline` the name of a byline.
+    """
 
     paragraphs: list[str]
     folds: list[str]
+    headline: str | None = None
+    byline: str | None = None
+    removed: list[Removed] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """The line of each paragraph."""
 
 
-def clean_text(text: str) -> Cleaned:
-    """Return the paragraphs of `text` that are the article. Raises Refusal (`too_many_lines`)."""
-    return clean_paragraphs(split_paragraphs(clean_lines(text)))
+REASONS: Final = (
+    "label", "ad", "promotion", "related", "caption", "copyright", "counter", "credit", "ornament",
+    "teaser", "comment", "about", "byline", "date", "headline_again", "repeat", "menu", "page",
+)  # fmt: skip
+"""Every reason for which a line goes: kinds of furniture; parts of lists; what stands around a headline; text that the
+article says again; short lines that are none of it (`menu`), and longer ones (`page`)."""
+
+
+def clean_text(text: str, title: str | None = None) -> Cleaned:
+    """Return the article in `text`; `title` is its headline where that is known. Raises Refusal (`too_many_lines`)."""
+    lines = split_lines(text)
+    if not lines:
+        return Cleaned([], [])
+    kinds = [furniture_kind(line) for line in lines]
+    gone: dict[int, str] = {at: kind for at, kind in enumerate(kinds) if kind}
+    inside = _inside(lines, kinds)
+    found = find_headline(lines, kinds, inside, title)
+    start = found.line if found.line is not None else next((at for at, is_in in enumerate(inside) if is_in), 0)
+    name = None
+    if found.line is not None and _is_standfirst(lines, found.line + 1, found.body):
+        inside[found.line + 1] = True
+    for at in range(start, min(found.body, len(lines))):
+        if at != found.line and is_about(lines[at]):
+            name = name or byline(lines[at])
+            gone[at] = "date" if is_date_line(lines[at]) else "byline"
+    headline = folded(lines[found.line]) if found.line is not None else ""
+    for at, line in enumerate(lines):
+        if at in gone or at == found.line:
+            continue
+        if (at < start and not inside[at]) or (at < start and found.line is not None):
+            gone[at] = _why(line, 0)
+        elif at < found.body and found.line is not None and folded(line) == headline:
+            gone[at] = "headline_again"
+    heading = 0
+    for at, line in enumerate(lines):
+        heading = 0 if inside[at] or at < found.body else heading_kind(line) or heading
+        if not inside[at] and at not in gone and at != found.line:
+            gone[at] = _why(line, heading)
+    left = [at for at in range(len(lines)) if at not in gone and at != found.line]
+    return _finished(lines, left, gone, found.line, name)
+
+
+def clean_paragraphs(paragraphs: list[str]) -> Cleaned:
+    """Return what an extractor found in a page, without furniture, lists of other articles and repeated quotes."""
+    gone: dict[int, str] = {at: kind for at, line in enumerate(paragraphs) if (kind := furniture_kind(line))}
+    left = [at for at in range(len(paragraphs)) if at not in gone]
+    return _finished(paragraphs, left, gone, None, None)
+
+
+def _finished(
+    lines: Sequence[str], left: list[int], gone: dict[int, str], headline: int | None, name: str | None
+) -> Cleaned:
+    """Take lists of other articles and repeats out of the lines that are left."""
+    for at in teasers([lines[at] for at in left]):
+        gone[left[at]] = "teaser"
+    left = [at for at in left if at not in gone]
+    folds = [folded(lines[at]) for at in left]
+    again = repeats([lines[at] for at in left], folds)
+    for at in again:
+        gone[left[at]] = "repeat"
+    kept = [number for number in range(len(left)) if number not in again]
+    quotes = [at for at, reason in gone.items() if reason == "page" and lines[at].startswith(QUOTES)]
+    if quotes:
+        said = "\n".join(folds[number] for number in kept)
+        for at in quotes[:_MOST_QUOTES]:
+            if folded(lines[at]) in said:
+                gone[at] = "repeat"
+    return Cleaned(
+        paragraphs=[lines[left[number]] for number in kept],
+        folds=[folds[number] for number in kept],
+        numbers=[left[number] for number in kept],
+        headline=lines[headline] if headline is not None else None,
+        byline=name,
+        removed=[Removed(at, lines[at], gone[at]) for at in sorted(gone)],
+    )
+
+
+def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
+    """Return for each line whether it is the article."""
+    headings = headings_of(lines, kinds)
+    if _is_bare(lines, kinds, headings):
+        return [kind is None for kind in kinds]
+    span = main_span(lines, kinds, headings)
+    answer = labeller.label(_weights(), features(lines, kinds, headings, span))
+    end = comments_begin(lines, headings)
+    answer[end:] = [False] * (len(lines) - end)
+    if not any(answer):
+        first, last = span
+        if first > last:
+            return [kind is None for kind in kinds]
+        # The model finds nothing: then the densest stretch of prose is the article.
+        return [first <= at <= last and kind is None for at, kind in enumerate(kinds)]
+    _continue(lines, kinds, span, answer)
+    parts: list[list[int]] = [[]]
+    for at in (at for at, is_in in enumerate(answer) if is_in):
+        if parts[-1] and at - parts[-1][-1] > _GAP_LINES:
+            parts.append([])
+        parts[-1].append(at)
+    masses = [sum(len(lines[at]) for at in part if ends_like_prose(lines[at])) for part in parts]
+    least = max(masses) // _FAR_SHARE
+    for part, mass in zip(parts, masses, strict=True):
+        if mass < least or (mass < max(masses) and speaks_of_the_site([lines[at] for at in part])):
+            for at in part:
+                answer[at] = False
+    return answer
+
+
+def _continue(lines: Sequence[str], kinds: Sequence[str | None], span: tuple[int, int], answer: list[bool]) -> None:
+    """A paragraph that follows one of the article, with nothing but furniture between, and speaks of no page, is the
+    article's, too, within the densest stretch of prose. Sets `answer`."""
+    first, last = span
+    follows = False
+    for at in range(first, last + 1):
+        if kinds[at]:
+            continue
+        prose = is_prose(lines[at])
+        if follows and prose and not answer[at]:
+            answer[at] = not has_telltale(lines[at]) and not speaks_of_the_site([lines[at]])
+        follows = prose and answer[at]
+
+
+def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:
+    """Return whether the line after a headline is its standfirst: a byline or a date follows."""
+    return (
+        at + 1 < body
+        and len(lines[at]) >= _STANDFIRST_CHARS
+        and not is_about(lines[at])
+        and any(is_about(line) for line in lines[at + 1 : min(body, at + 3)])
+    )
+
+
+def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> bool:
+    """Return whether a text is an article and nothing else, but for furniture that the rules know: below the first line
+    all are sentences, one of them long, and no word speaks of the page. Most texts are; the model is not asked then."""
+    if any(headings):
+        return False
+    # Scrapers cut long texts off: a long last line without an end is a paragraph, too.
+    end = len(lines) - 1 if len(lines[-1]) >= _SURE_CHARS else len(lines)
+    for line, kind in zip(lines[1:end], kinds[1:end], strict=True):
+        if not kind and (not line.endswith(_SENTENCE_ENDS) or is_truncated(line)):
+            return False
+    # What speaks of the page stands at its edges.
+    if has_telltale(" ".join(lines[:_EDGE_LINES])) or has_telltale(" ".join(lines[-_EDGE_LINES:])):
+        return False
+    return any(len(line) >= _SURE_CHARS and ends_like_prose(line) for line in lines)
+
+
+@cache
+def _weights() -> labeller.Weights:
+    return labeller.load()
+
+
+def _why(line: str, heading: int) -> str:
+    """Why a line goes that the model finds outside the article."""
+    if heading:
+        return ("", "teaser", "comment", "about")[heading]
+    if is_date_line(line):
+        return "date"
+    if is_about(line):
+        return "byline"
+    return "menu" if len(line) <= 40 and not ends_like_prose(line) else "page"
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the cleaned paragraphs of `text`, nothing removed. Raises Refusal (`too_many_lines`)."""
+    return split_paragraphs(clean_lines(text))
 
 
 def split_paragraphs(lines: list[str]) -> list[str]:
@@ -84,100 +265,3 @@ def _is_wrapped(blocks: list[list[str]]) -> bool:
         return False
     broken = sum(1 for line in inner if len(line) in _WRAPPED and not ends_like_prose(line))
     return broken * 10 >= len(inner) * 7
-
-
-def clean_paragraphs(paragraphs: list[str]) -> Cleaned:
-    """Return the paragraphs that are the article: without furniture, teaser lists and repeated pull quotes."""
-    kept = _without_teasers(paragraphs)
-    kept = [paragraph for paragraph in kept if furniture_kind(paragraph) is None]
-    return _without_repeats(kept)
-
-
-def _without_teasers(paragraphs: list[str]) -> list[str]:
-    """Drop lists of other articles: after a heading such as `Most read`, or recognised by their cut-off summaries."""
-    kept: list[str] = []
-    prose_seen = False
-    index = 0
-    while index < len(paragraphs):
-        paragraph = paragraphs[index]
-        index += 1
-        if not is_teaser_heading(paragraph):
-            kept.append(paragraph)
-            prose_seen = prose_seen or is_prose(paragraph)
-        elif prose_seen:
-            # Before the first paragraph of prose a heading heads the article itself: then it alone goes.
-            end = index
-            while end < len(paragraphs) and not _article_resumes(paragraphs, end, end == index):
-                end += 1
-            if end == len(paragraphs):
-                _drop_labels(kept)
-            index = end
-    return _without_teaser_pairs(kept)
-
-
-def _article_resumes(paragraphs: list[str], index: int, follows_heading: bool) -> bool:
-    """Return whether the article goes on at `index` after a teaser heading.
-
-    A summary in a teaser list is at most one paragraph of prose, and a short one.
-    """
-    if not is_prose(paragraphs[index]):
-        return False
-    if follows_heading or len(paragraphs[index]) >= _LONG_PROSE:
-        return True
-    return index + 1 < len(paragraphs) and is_prose(paragraphs[index + 1])
-
-
-def _drop_labels(kept: list[str]) -> None:
-    """Drop what stands right before the heading of a final list and belongs to it: its section's name (`Opinion`)."""
-    for _ in range(2):
-        if len(kept) > 1 and len(kept[-1]) <= 30 and kept[-1].count(" ") <= 2 and not ends_like_prose(kept[-1]):
-            kept.pop()
-
-
-def _without_teaser_pairs(paragraphs: list[str]) -> list[str]:
-    """Drop a final run of at least two pairs of a headline and a cut-off summary."""
-    end = len(paragraphs)
-    pairs = 0
-    while end >= 2 and is_truncated(paragraphs[end - 1]) and _is_title(paragraphs[end - 2]):
-        end -= 2
-        pairs += 1
-    if pairs < 2:
-        return paragraphs
-    kept = paragraphs[:end]
-    _drop_labels(kept)
-    return kept
-
-
-def _is_title(paragraph: str) -> bool:
-    return len(paragraph) <= 200 and not paragraph.endswith((".", "…", "。"))
-
-
-def _without_repeats(paragraphs: list[str]) -> Cleaned:
-    """Drop pull quotes that are said again in the running text, and paragraphs that a page shows twice."""
-    folds = [folded(paragraph) for paragraph in paragraphs]
-    order = [
-        index
-        for index, fold in enumerate(folds)
-        if index == 0 or len(fold) < _ADJACENT_CHARS or fold != folds[index - 1]
-    ]
-    counts = Counter(folds[index] for index in order)
-    joined = "\n".join(folds[index] for index in order)
-    searches = _SEARCH_BUDGET // (len(joined) + 1)
-    seen: Counter[str] = Counter()
-    kept: list[int] = []
-    for index in order:
-        fold = folds[index]
-        quote = paragraphs[index].startswith(_QUOTES)
-        shortest = _QUOTE_CHARS if quote else _REPEAT_CHARS
-        if shortest <= len(fold):
-            if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:
-                searches -= 1
-                if joined.count(fold) > counts[fold]:
-                    continue  # it stands inside a longer paragraph, too
-            if 1 < counts[fold] < _REFRAIN:
-                # The copy of a quote stands above the text, that of a paragraph (a standfirst, say) below.
-                seen[fold] += 1
-                if seen[fold] < counts[fold] if quote else seen[fold] > 1:
-                    continue
-        kept.append(index)
-    return Cleaned([paragraphs[index] for index in kept], [folds[index] for index in kept])

@@ -16,7 +16,7 @@ from newsmill.engines.faust_engine.engine import FaustEngine
 from newsmill.health import Health, HealthServer
 from newsmill.metrics import Metrics
 from newsmill.settings import METRICS_PORTS, Settings, from_environment
-from newsmill.worker import stage_options
+from newsmill.worker import load_stage, stage_options
 from workers import pipeline
 
 
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 def _make(name: str, settings: Settings) -> Any:
     metrics, health = Metrics(), Health(settings.stall_s)
     metrics.watch(name, health)
-    app = FaustEngine(pipeline.load(name, stage_options(settings)), settings, metrics, health).app
+    app = FaustEngine(load_stage(name, stage_options(settings)), settings, metrics, health).app
     port = METRICS_PORTS[name] if settings.metrics_port < 0 else settings.metrics_port
     if port:
 

@@ -76,9 +76,9 @@ def test_an_article_gets_its_entities(stage, article, record) -> None:
             assert text == text.strip()
             assert set(text.lower().split()) & set(entity.name.lower().split()) or text == "AP"
     links = {entity.name: [link.id for link in entity.links] for entity in after.entities.items}
-    assert links["Costa Rica"] == ["iso3166:CR"]
+    assert links["Costa Rica"] == ["iso3166:CR", "wikidata:Q800"]
     assert links["Venezuelan"] == ["iso3166:VE"]
-    assert links["US"] == ["iso3166:US"]
+    assert links["US"] == ["iso3166:US", "wikidata:Q30"]
 
 
 def test_all_other_fields_are_as_they_were(stage, article, record) -> None:
@@ -101,8 +101,8 @@ def test_the_version_names_rules_weights_and_lists(stage) -> None:
 
 def test_every_list_counts_in_the_version() -> None:
     folder = Path(wordlists.__file__).parent / "data"
-    lists = {path.name for path in folder.iterdir() if path.suffix in (".txt", ".tsv")}
-    assert lists - {"extra.txt"} == set(wordlists.FILES)
+    lists = {path.name for path in folder.iterdir() if path.suffix in (".txt", ".tsv", ".npz")}
+    assert lists - {"extra.txt", "english.npz"} == set(wordlists.FILES)
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"id": 1}', b"\xff\xfe", b'{"id": "' + b"0" * 32 + b'"}'])
@@ -159,17 +159,29 @@ def test_bytes_do_not_depend_on_the_hash_seed() -> None:
     assert len(found.pop()) == 65
 
 
+def test_each_entity_is_noted_for_the_metrics(stage, article, record) -> None:
+    (outcome,) = stage.process([record(article(HEADLINE, BODY))])
+    assert isinstance(outcome, Emit)
+    found = decode(outcome.messages[0].value, TaggedArticle).entities.items
+    names = {"PER": "person", "ORG": "organisation", "LOC": "place", "MISC": "other"}
+    assert list(outcome.notes) == [names[entity.type] for entity in found]
+    assert {"person", "organisation", "place", "other"} == set(outcome.notes) == set(stage.notes)
+    (nothing,) = stage.process([record(article("", ""))])
+    assert isinstance(nothing, Emit)
+    assert nothing.notes == ()
+
+
 def test_other_languages_get_countries_only(stage, article, record) -> None:
-    body = "La presidenta Ana Ruiz viajó de Costa Rica a El Salvador. Jordan Pérez no viajó a Chad."
-    (outcome,) = stage.process([record(article("Viaje a Panama", body, "es"))])
+    body = "A presidente Ana Ruiz viajou de Costa Rica a El Salvador. Jordan Pérez não foi a Chad."
+    (outcome,) = stage.process([record(article("Viagem a Panama", body, "pt"))])
     assert isinstance(outcome, Emit)
     assert outcome.kind == "unsupported_language"
     after = decode(outcome.messages[0].value, TaggedArticle)
     assert after.entities.status == "unsupported_language"
     assert {entity.name: [link.id for link in entity.links] for entity in after.entities.items} == {
-        "Panama": ["iso3166:PA"],
-        "Costa Rica": ["iso3166:CR"],
-        "El Salvador": ["iso3166:SV"],
+        "Panama": ["iso3166:PA", "wikidata:Q804"],
+        "Costa Rica": ["iso3166:CR", "wikidata:Q800"],
+        "El Salvador": ["iso3166:SV", "wikidata:Q792"],
     }
 
 
@@ -266,10 +278,10 @@ def test_the_shared_sample(stage, shared: Path) -> None:
     assert {"El Salvador", "Venezuela", "US", "Panama", "Latin America"} <= set(names["LOC"])
     assert "Venezuelan" in names["MISC"]
     links = {entity.name: [link.id for link in entity.links] for entity in items}
-    assert links["El Salvador"] == ["iso3166:SV"]
-    assert links["Venezuela"] == links["Venezuelan"] == ["iso3166:VE"]
-    assert links["US"] == ["iso3166:US"]
-    assert links["Panama"] == ["iso3166:PA"]
+    assert links["El Salvador"] == ["iso3166:SV", "wikidata:Q792"]
+    assert links["Venezuela"][0] == links["Venezuelan"][0] == "iso3166:VE"
+    assert links["US"] == ["iso3166:US", "wikidata:Q30"]
+    assert links["Panama"] == ["iso3166:PA", "wikidata:Q804"]
     assert items[0].name == "El Salvador"
 
 

@@ -1,0 +1,88 @@
+"""`newsmill explain`: what ingest makes of a document, with what it removes struck out and the reason beside it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from newsmill.feed import FORMATS, Document, FileSource, expand
+from schemas import topics
+from workers import ingest
+from workers.ingest.draft import Draft
+from workers.stage import Record, Reject
+
+_COLOURS: Final = {
+    "ad": "yellow",
+    "promotion": "yellow",
+    "teaser": "magenta",
+    "related": "magenta",
+    "comment": "blue",
+    "caption": "cyan",
+    "byline": "green",
+    "date": "green",
+    "repeat": "red",
+    "headline_again": "red",
+}
+"""Colour of a reason; others are grey."""
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--format", type=click.Choice(FORMATS), help="Format of the input, where suffix or content mislead.")
+@click.option("--colour/--no-colour", default=None, help="Default: colours on a terminal alone.")
+@click.option("--kept", is_flag=True, help="Without what is removed.")
+def command(files: tuple[str, ...], format: str | None, colour: bool | None, kept: bool) -> None:
+    """Show what ingest keeps of the documents in FILES (`-`: standard input).
+
+    Lines that go are struck out, with the reason behind them; off a terminal they begin with `- [reason]`. Of an HTML
+    page only what the extractor found is shown, not all that is on the page.
+
+    Exit status: 0, or 1 when a document was refused.
+    """
+    console = Console(force_terminal=colour, no_color=colour is False, highlight=False, soft_wrap=True)
+    stage = ingest.load()
+    refused = False
+    source = FileSource(expand(files, format), ingested_ms=time.time_ns() // 1_000_000, stdin=None)
+    for number, document in enumerate(source.read({})):
+        if number:
+            console.print()
+        prepared = stage.prepare(_record(document, number))
+        if isinstance(prepared, Reject):
+            refused = True
+            console.print(Text.assemble(("refused ", "bold red"), f"{prepared.reason}: {prepared.detail}"))
+            continue
+        for line in _lines(prepared, struck=console.is_terminal, kept=kept):
+            console.print(line)
+    sys.exit(1 if refused else 0)
+
+
+def _record(document: Document, number: int) -> Record:
+    return Record(topics.RAW, 0, number, None, document.value, document.headers)
+
+
+def _lines(draft: Draft, *, struck: bool, kept: bool) -> Iterator[Text]:
+    yield Text(draft.headline, style="bold")
+    about = [draft.source, *draft.authors]
+    if draft.published:
+        published = draft.published
+        about.append(f"{published.at.isoformat()} ({published.origin}, {published.confidence:.2f})")
+    yield Text(" · ".join(about), style="dim")
+    yield Text()
+    rows = [(number, Text(text)) for number, text in zip(draft.numbers, draft.paragraphs, strict=True)]
+    if not kept:
+        rows += [(cut.line, _removed(cut.text, cut.reason, struck)) for cut in draft.removed]
+    for _number, row in sorted(rows, key=lambda pair: pair[0]):
+        yield row
+
+
+def _removed(text: str, reason: str, struck: bool) -> Text:
+    colour = _COLOURS.get(reason, "bright_black")
+    if not struck:
+        return Text(f"- [{reason}] {text}")
+    return Text.assemble((text, f"strike {colour}"), (f"  {reason}", f"bold {colour}"))

@@ -1,0 +1,378 @@
+"""What can be seen of a line of plain text without understanding it, for the model that tells article from page.
+
+Each line gets one whole number for each of the `TEMPLATES`: its length and ending, what stands around it, where on the
+page it is, how much prose surrounds it, whether it heads a list. No template looks at a single word, but for the lists
+of furniture and of function words; so what is learnt on some outlets holds for others, and mostly across languages.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from operator import add
+from typing import Final
+
+from workers.ingest.furniture import (
+    KINDS,
+    MAX_HEADING_CHARS,
+    ends_like_prose,
+    heading_kind,
+    is_comment_mark,
+    is_truncated,
+    words_of,
+)
+
+FORMAT: Final = "1"
+"""Version of the templates: weights of another don't fit."""
+
+_LENGTHS: Final = (12, 25, 45, 80, 130, 220, 400)
+_MASSES: Final = (1, 150, 400, 1_000, 2_500)
+_DISTANCES: Final = (1, 2, 4, 8, 16)
+_SHARES: Final = (15, 35, 55, 80)
+_WINDOW: Final = 4
+"""Lines before and after a line whose prose is summed up."""
+
+_PROSE_CHARS: Final = 60
+"""Shortest line with the end of a sentence that counts as prose around others."""
+
+_LONG: Final = 250
+"""Length, in characters, from which a line of prose is an article's rather than a teaser's: it ends a list."""
+
+_MOST_WORTH: Final = 800
+_LINE_COST: Final = 20
+_LENGTH_COST: Final = 45
+_SITE_SHARE: Final = 25
+COMMENTS: Final = 2
+_ENOUGH: Final = 300
+"""Characters of prose before the readers' comments from which on these can't be the article."""
+
+_SOON: Final = 8
+_HEADING_COST: Final = (0, -300, -700, -300)
+"""By kind of heading, what the main span loses by it, in characters of prose."""
+
+_FUNCTION_WORDS: Final = words_of("function-words.txt")
+_SITE_WORDS: Final = words_of("site-words.txt")
+_TELLTALES: Final = words_of("telltale-words.txt")
+_READER_WORDS: Final = words_of("reader-words.txt")
+
+_LOOKED_AT: Final = 220
+_PROSE_LOOKED_AT: Final = 300
+"""Characters of a line whose words are looked at."""
+
+_LONG_WORD: Final = 6
+_DIGIT: Final = re.compile("[0-9]")
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_DATE: Final = re.compile(
+    r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.h]\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b"
+    r"|\b\d{1,2} (?:hours?|hrs?|mins?|minutes?|days?|weeks?) ago\b"
+)
+_DATE_WORDS: Final = words_of("date-words.txt")
+_LISTED: Final = re.compile(r"(?:[-–—•*·+▪►]|\d{1,2}[.)])\s")
+
+_SHAPES: Final = 3 * (len(_LENGTHS) + 1) + 2
+_EDGE: Final = _SHAPES - 2
+"""Shape of what lies before the first line and after the last."""
+
+_FURNITURE: Final = _SHAPES - 1
+"""Shape of a line that the rules know as furniture."""
+
+_COARSE: Final = 6
+
+TEMPLATES: Final[tuple[tuple[str, int], ...]] = (
+    ("shape", _SHAPES),
+    ("shape before", _SHAPES * _SHAPES),
+    ("shape after", _SHAPES * _SHAPES),
+    ("shape two before", _SHAPES * _COARSE),
+    ("shape two after", _SHAPES * _COARSE),
+    ("kind", len(KINDS) + 1),
+    ("kind before", (len(KINDS) + 1) * _COARSE),
+    ("kind after", (len(KINDS) + 1) * _COARSE),
+    ("prose near before", 6 * _COARSE),
+    ("prose near after", 6 * _COARSE),
+    ("prose near", 36),
+    ("prose before", 6 * _COARSE),
+    ("prose after", 6 * _COARSE),
+    ("list heading", 4 * 6 * _COARSE),
+    ("comments near", 4 * _COARSE),
+    ("capitals", 5 * _COARSE),
+    ("function words", 5 * _COARSE),
+    ("shared words", 6 * _COARSE),
+    ("site and reader words", 8 * _COARSE),
+    ("place by the main span", 9 * _COARSE),
+    ("place by shape", 9 * _SHAPES),
+    ("place and shared words", 9 * 6 * _COARSE),
+    ("place and site words", 9 * 8 * _COARSE),
+    ("marks", 128),
+    ("marks by coarse shape", 128 * _COARSE),
+    ("first sign", 6 * _COARSE),
+)
+"""Names of the templates, and how many values each has."""
+
+OFFSETS: Final = tuple(sum(size for _name, size in TEMPLATES[:at]) for at in range(len(TEMPLATES)))
+SIZE: Final = sum(size for _name, size in TEMPLATES)
+"""Number of features: one for each value of each template."""
+
+_COARSE_OF: Final = tuple(
+    5 if shape >= _EDGE else (0 if shape % 8 < 2 else 1) if shape // 8 == 0 else (2 if shape % 8 < 4 else 3)
+    if shape // 8 == 1 else 4
+    for shape in range(_SHAPES)
+)  # fmt: skip
+"""No end of a sentence and short, the same and longer, a short sentence, a long one, cut off, furniture."""
+
+
+def features(
+    lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int], span: tuple[int, int]
+) -> list[tuple[int, ...]]:
+    """Return the features of each cleaned line: for each template one number below `SIZE`.
+
+    `kinds` are the kinds of furniture (`furniture_kind`), `headings` what lines head (`headings_of`),
+    `span` the densest stretch of prose (`main_span`).
+    """
+    kind_at = [KINDS.index(kind) + 1 if kind else 0 for kind in kinds]
+    shapes = [_FURNITURE if kind else _shape(line) for line, kind in zip(lines, kinds, strict=True)]
+    prose = _prose(lines, kinds)
+    total = sum(prose)
+    shared = _SharedWords(lines, prose)
+    counts = Counter(lines)
+    first, last = span
+    near = _windows(prose)
+    remarks = _near(lines, shapes)
+    padded = [_EDGE, _EDGE, *shapes, _EDGE, _EDGE]
+    found = []
+    before = 0
+    heading, since = 0, 0
+    for at, line in enumerate(lines):
+        shape, coarse = shapes[at], _COARSE_OF[shapes[at]]
+        near_before = bisect_right(_MASSES, near[at][0])
+        near_after = bisect_right(_MASSES, near[at][1])
+        marks = (
+            (1 if counts[line] > 1 else 0)
+            + (2 if has_date(line) else 0)
+            + (4 if "@" in line or "©" in line or "|" in line else 0)
+            + (8 if _LISTED.match(line) else 0)
+            + (16 if line.endswith(":") else 0)
+            + (32 if "?" in line or "!" in line else 0)
+            + (64 if line.endswith(")") else 0)
+        )
+        # Long prose speaks for itself: its words would cost more than they tell.
+        words = _tokens(line) if coarse != 3 or len(line) <= _LOOKED_AT else []
+        place, site = _place(at, first, last), _addressing(words)
+        common = shared.share(words, prose[at] > 0)
+        row = (
+            shape,
+            shape * _SHAPES + padded[at + 1],
+            shape * _SHAPES + padded[at + 3],
+            padded[at] * _COARSE + coarse,
+            padded[at + 4] * _COARSE + coarse,
+            kind_at[at],
+            (kind_at[at - 1] if at else 0) * _COARSE + coarse,
+            (kind_at[at + 1] if at + 1 < len(lines) else 0) * _COARSE + coarse,
+            near_before * _COARSE + coarse,
+            near_after * _COARSE + coarse,
+            near_before * 6 + near_after,
+            bisect_right(_MASSES, before) * _COARSE + coarse,
+            bisect_right(_MASSES, total - before - prose[at]) * _COARSE + coarse,
+            (heading * 6 + bisect_right(_DISTANCES, since)) * _COARSE + coarse,
+            remarks[at] * _COARSE + coarse,
+            _capitals(line if words else "") * _COARSE + coarse,
+            _function_words(words) * _COARSE + coarse,
+            common * _COARSE + coarse,
+            site * _COARSE + coarse,
+            place * _COARSE + coarse,
+            place * _SHAPES + shape,
+            (place * 6 + common) * _COARSE + coarse,
+            (place * 8 + site) * _COARSE + coarse,
+            marks,
+            marks * _COARSE + coarse,
+            _first_sign(line) * _COARSE + coarse,
+        )
+        found.append(tuple(map(add, OFFSETS, row)))
+        before += prose[at]
+        if headings[at]:
+            heading, since = headings[at], 0
+        elif heading:
+            since += 1
+            # A long paragraph ends a list of other articles. A comment may be as long as it likes.
+            if prose[at] >= _LONG and heading == 1:
+                heading = 0
+    return found
+
+
+def has_date(line: str) -> bool:
+    """Return whether a date or a time of day stands in the first 120 characters of a line."""
+    return _DIGIT.search(line, 0, 120) is not None and _DATE.search(line, 0, 120) is not None
+
+
+def speaks_of_the_site(lines: Sequence[str]) -> bool:
+    """Return whether lines of prose are about the page itself (cookies, accounts, subscriptions): 1 word in 25 is."""
+    words = [word for line in lines for word in _WORD.findall(line.lower(), 0, 1_000)]
+    return _SITE_SHARE * sum(map(_SITE_WORDS.__contains__, words)) > len(words)
+
+
+def has_telltale(text: str) -> bool:
+    """Return whether a text holds a word that hardly any article has and much of what stands around them."""
+    return not _TELLTALES.isdisjoint(text.lower().split())
+
+
+def is_date_line(line: str) -> bool:
+    """Return whether a line is a date and hardly anything else."""
+    if len(line) > 90 or not has_date(line):
+        return False
+    rest = [word for word in _WORD.findall(line.lower()) if len(word) > 2 and word not in _DATE_WORDS]
+    return len(rest) <= 1
+
+
+def _shape(line: str) -> int:
+    """Length in eight steps, and whether the line ends a sentence (8 to 15), is cut off (16 to 23) or neither."""
+    length = len(line)
+    if not line.isascii() and line.endswith(("。", "！", "？", "।")):
+        length *= 3
+    size = bisect_right(_LENGTHS, length)
+    if is_truncated(line):
+        return 16 + size
+    return 8 + size if ends_like_prose(line) else size
+
+
+def _near(lines: Sequence[str], shapes: Sequence[int]) -> list[int]:
+    """For each line whether a mark of readers' comments stands in the four lines before it (1) and after it (2)."""
+    found = [0] * len(lines)
+    for at, line in enumerate(lines):
+        if (_COARSE_OF[shapes[at]] in (0, 1, 5) or line.endswith(":")) and is_comment_mark(line):
+            for other in range(max(0, at - _WINDOW), min(len(lines), at + _WINDOW + 1)):
+                found[other] |= 2 if other < at else 1
+    return found
+
+
+def headings_of(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
+    """What each line heads (`heading_kind`). Among other buttons, or above the article, `Comments` is a button."""
+    found = []
+    before = 0
+    for at, line in enumerate(lines):
+        kind = heading_kind(line) if len(line) <= MAX_HEADING_CHARS else 0
+        if kind == COMMENTS and (before < _ENOUGH or (at + 1 < len(lines) and kinds[at + 1] == "label")):
+            kind = 0
+        found.append(kind)
+        before += len(line) if len(line) >= _PROSE_CHARS and ends_like_prose(line) else 0
+    return found
+
+
+def comments_begin(lines: Sequence[str], headings: Sequence[int]) -> int:
+    """Return the line from which all is readers' comments: a heading with a mark of comments soon after. Else the
+    number of lines."""
+    for at, kind in enumerate(headings):
+        if kind == COMMENTS and any(is_comment_mark(line) for line in lines[at + 1 : at + 1 + _SOON]):
+            return at
+    return len(lines)
+
+
+def _prose(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
+    """For each line its length where it is prose, else 0."""
+    return [
+        len(line) if len(line) >= _PROSE_CHARS and not kind and ends_like_prose(line) and not is_truncated(line) else 0
+        for line, kind in zip(lines, kinds, strict=True)
+    ]
+
+
+def main_span(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> tuple[int, int]:
+    """Return the first and last line of the stretch with the most prose for the fewest other lines; (0, -1) for none.
+
+    Maximum subsequence segmentation (Pasternack and Roth 2009), with prices by hand.
+    """
+    best = score = start = first = 0
+    last = -1
+    for at, length in enumerate(_prose(lines, kinds)):
+        if headings[at] == COMMENTS:
+            break  # the comments may be longer than the article
+        if length:
+            score += min(length, _MOST_WORTH)
+        else:
+            score += _HEADING_COST[headings[at]] or -_LINE_COST - min(len(lines[at]), _LENGTH_COST)
+        if score <= 0:
+            score, start = 0, at + 1
+        elif score > best:
+            best, first, last = score, start, at
+    return first, last
+
+
+def _place(at: int, first: int, last: int) -> int:
+    if at < first:
+        return 0 if first - at > 8 else 1 if first - at > 3 else 2
+    if at > last:
+        return 6 if at - last <= 3 else 7 if at - last <= 8 else 8
+    return 3 if at == first else 5 if at == last else 4
+
+
+def _addressing(words: Sequence[str]) -> int:
+    """How many words speak of the site (none, one, two, more) and whether one speaks to the reader."""
+    site = sum(map(_SITE_WORDS.__contains__, words))
+    return min(site, 3) * 2 + (not _READER_WORDS.isdisjoint(words))
+
+
+def _windows(prose: Sequence[int]) -> list[tuple[int, int]]:
+    """For each line the characters of prose in the lines before it and after it."""
+    sums = [0]
+    for length in prose:
+        sums.append(sums[-1] + length)
+    last = len(prose)
+    return [
+        (sums[at] - sums[max(0, at - _WINDOW)], sums[min(last, at + 1 + _WINDOW)] - sums[at + 1]) for at in range(last)
+    ]
+
+
+def _tokens(line: str) -> list[str]:
+    """The words at the beginning of a line, lower case; signs other than full stops and commas stay on them."""
+    return line[:_LOOKED_AT].lower().replace(".", " ").replace(",", " ").split()
+
+
+def _capitals(line: str) -> int:
+    """Share of the words of four or more letters that begin with a capital, in four steps; 4 without such words."""
+    long = [word for word in line[:_LOOKED_AT].split() if len(word) >= 4]
+    if not long:
+        return 4
+    share = 100 * sum(1 for word in long if word[0].isupper()) // len(long)
+    return 0 if share < 25 else 1 if share < 50 else 2 if share < 80 else 3
+
+
+def _function_words(words: Sequence[str]) -> int:
+    if not words:
+        return 4
+    share = 100 * sum(map(_FUNCTION_WORDS.__contains__, words)) // len(words)
+    return 0 if share == 0 else 1 if share < 20 else 2 if share < 35 else 3
+
+
+def _first_sign(line: str) -> int:
+    first = line[0]
+    if first.islower():
+        return 0
+    if first.isupper():
+        return 1
+    if first.isdigit():
+        return 2
+    if first in "“\"”„«‘'‹「『":
+        return 3
+    return 4 if first.isalpha() else 5
+
+
+class _SharedWords:
+    """The longer words of a page's prose: those of any line, and those of several."""
+
+    def __init__(self, lines: Sequence[str], prose: Sequence[int]) -> None:
+        self._lines, self._prose = lines, prose
+        self._any: set[str] = set()
+        self._several: set[str] = set()
+
+    def share(self, words: Sequence[str], in_prose: bool) -> int:
+        """Return which part of the longer words stands in other lines of prose, too, in five steps; 5 for no words."""
+        long = {word for word in words if len(word) >= _LONG_WORD}
+        if not long:
+            return 5
+        if not self._any:
+            for line, length in zip(self._lines, self._prose, strict=True):
+                if length:
+                    new = {word for word in line[:_PROSE_LOOKED_AT].lower().split() if len(word) >= _LONG_WORD}
+                    self._several |= self._any & new
+                    self._any |= new
+        known = self._several if in_prose else self._any
+        return bisect_right(_SHARES, 100 * len(long & known) // len(long))
