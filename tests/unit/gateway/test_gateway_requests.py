@@ -316,7 +316,7 @@ def test_who_sends_too_fast_is_told_when_to_go_on_and_the_others_are_not_held_up
         assert (await gateway.post(b"\n".join([A] * 8), "application/x-ndjson", Authorization=one)).status == 202
         answer = await gateway.post(b"\n".join([A] * 8), "application/x-ndjson", Authorization=one)
         assert answer.status == 429
-        assert 5 <= int(answer.headers["Retry-After"]) <= 6
+        assert 1 <= int(answer.headers["Retry-After"]) <= 6
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert (await gateway.post(A, Authorization=two)).status == 202
 
