@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import gc
-import io
 import os
-import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
+
+import msgspec
+import numpy as np
 
 from benchmarks.dedup_articles import Prose, plain_article
 from schemas import headers
-from schemas.codec import encode
-from schemas.topics import ARTICLES
-from workers.dedup import DedupOptions, DedupStage
+from schemas.codec import decode, encode
+from schemas.keys import digest
+from schemas.messages import Article, DedupLogEntry, Match
+from schemas.topics import ARTICLES, DEDUP_LOG
+from workers.dedup import DedupOptions, DedupStage, sizes
+from workers.dedup.fingerprint import FINGERPRINT_VERSION, Fingerprint
 from workers.stage import Emit, Record
 
 BATCH = 500
@@ -51,79 +54,142 @@ class Feed:
         return out
 
 
-def scale(sizes: Sequence[int]) -> None:
-    """Fill the window to each of `sizes`; print what it costs there. Then restore the last one."""
-    feed = Feed()
-    first = feed.batch()
-    _run(DedupStage(), first, io.BytesIO())
+class Log:
+    """Log records of made-up articles, with fingerprints drawn at random: filling a window of a million with real
+    texts takes an hour. Every fourth is a near copy, with its evidence."""
+
+    def __init__(self) -> None:
+        self._draw = np.random.default_rng(2)
+        self._begin = datetime(2026, 1, 1, tzinfo=UTC)
+        self.offset = 0
+
+    def chunk(self, count: int) -> list[Record]:
+        """Return the next `count` records."""
+        draw = self._draw
+        pairs = np.sort(draw.integers(0, 60_000, (count, sizes.PAIRS), np.uint16), axis=1)
+        places = draw.integers(0, 256, (count, sizes.PAIRS), np.uint8)
+        keys = np.sort(draw.integers(0, 2**28, (count, sizes.KEYS), np.uint32), axis=1)
+        names = np.sort(draw.integers(0, 60_000, (count, 28), np.uint16), axis=1)
+        contexts = np.sort(draw.integers(0, 60_000, (count, 16), np.uint16), axis=1)
+        values = draw.integers(0, 256, (count, 16), np.uint8)
+        out = []
+        for n in range(count):
+            made = Fingerprint(
+                pairs=pairs[n],
+                places=places[n],
+                keys=keys[n],
+                names=names[n],
+                contexts=contexts[n],
+                values=values[n],
+                paragraphs=names[n, :12],
+                whole=(False, True, True),
+                headline=n,
+                length=500,
+            )
+            number, copied = self.offset, self.offset % 4 == 3
+            of = digest(f"made up {number - 3}")
+            at = self._begin + timedelta(milliseconds=200 * number)
+            match = Match(
+                article_id=of,
+                similarity=0.6123,
+                containment=0.9123,
+                first_seen=at,
+                rule="near_copy.similarity",
+                url=_url(number - 3),
+                contained=0.9123,
+                covers=0.7123,
+                version=DedupStage.version,
+            )
+            entry = DedupLogEntry(
+                id=digest(f"made up {number}"),
+                content_hash=digest(f"text {number}"),
+                event_time=at,
+                verdict="near_copy" if copied else "unique",
+                revision=1,
+                cluster_id=of if copied else digest(f"made up {number}"),
+                fingerprint=made.encode(),
+                fingerprint_version=FINGERPRINT_VERSION,
+                match=match if copied else None,
+                url=_url(number),
+                origins=("AP",) if copied else (),
+                source=f"news{number % 997}.example",
+            )
+            marks = ((headers.INPUT_OFFSET, str(number).encode("ascii")),)
+            out.append(Record(DEDUP_LOG, 0, number, b"", encode(entry), marks))
+            self.offset += 1
+        return out
+
+
+def _url(number: int) -> str:
+    return f"https://news{number % 997}.example/2026/01/01/{number:09d}-some-words-of-the-headline-of-this-article"
+
+
+def scale(targets: Sequence[int]) -> None:
+    """Fill the window to each of `targets` from a log, and print what live articles cost there. Then restore the last
+    state from its snapshot."""
+    feed, log = Feed(), Log()
+    for _ in range(3):
+        _run(DedupStage(), feed.batch())
     gc.collect()
     base = _resident()
-    options = DedupOptions(max_entries=max(sizes) + MEASURED)
-    stage = DedupStage(options)
-    with tempfile.TemporaryFile() as log:
-        _fill(stage, feed, first, sizes, log, base)
-        _restore(stage, log, options)
-
-
-def _fill(stage: DedupStage, feed: Feed, batch: list[Record], sizes: Sequence[int], log: IO[bytes], base: int) -> None:
-    print(
-        f"{'articles':>10}{'us each':>9}{'a second':>10}{'resident bytes each':>21}{'estimated':>11}{'near copies':>13}"
-    )
-    for size in sizes:
-        while stage.state_size()[0] < size - MEASURED:
-            _run(stage, batch, log)
-            batch = feed.batch()
+    stage = DedupStage(DedupOptions(max_entries=max(targets) + len(targets) * MEASURED, window=timedelta(days=60)))
+    columns = ("articles", "us each", "a second", "resident bytes each", "estimated", "near copies", "us to fold one")
+    print("".join(f"{column:>{len(column) + 2}}" for column in columns))
+    for target in targets:
+        folded, spent = 0, 0.0
+        while stage.state_size()[0] < target - MEASURED:
+            records = log.chunk(2_000)
+            start = time.process_time()
+            stage.restore(0, records)
+            spent, folded = spent + time.process_time() - start, folded + len(records)
+        fold = spent / max(1, folded)
         spent, near = 0.0, 0
         for _ in range(MEASURED // BATCH):
-            seconds, copies = _run(stage, batch, log)
+            seconds, copies = _run(stage, [_moved(record, log) for record in feed.batch()])
             spent, near = spent + seconds, near + copies
-            batch = feed.batch()
         gc.collect()
         entries, estimate = stage.state_size()
-        resident = _resident() - base
-        print(
-            f"{entries:>10}{spent / MEASURED * 1e6:>9.0f}{MEASURED / spent:>10,.0f}{resident / entries:>21,.0f}"
-            f"{estimate / entries:>11,.0f}{near:>13}",
-            flush=True,
+        figures = (
+            f"{entries:,}",
+            f"{spent / MEASURED * 1e6:.0f}",
+            f"{MEASURED / spent:,.0f}",
+            f"{(_resident() - base) / entries:,.0f}",
+            f"{estimate / entries:,.0f}",
+            f"{near}",
+            f"{fold * 1e6:.0f}",
         )
+        pairs = zip(figures, columns, strict=True)
+        print("".join(f"{figure:>{len(column) + 2}}" for figure, column in pairs), flush=True)
+    _restore(stage)
 
 
-def _run(stage: DedupStage, batch: Sequence[Record], log: IO[bytes]) -> tuple[float, int]:
-    """Return (processor seconds, near copies) of one batch; its log goes to a file, line by line."""
+def _moved(record: Record, log: Log) -> Record:
+    """The live record, at the next offset, under an id of its own."""
+    made = decode(record.value, Article)
+    number, log.offset = log.offset, log.offset + 1
+    return Record(ARTICLES, 0, number, record.key, encode(msgspec.structs.replace(made, id=digest(f"live {number}"))))
+
+
+def _run(stage: DedupStage, batch: Sequence[Record]) -> tuple[float, int]:
+    """Return (processor seconds, near copies) of one batch."""
     start = time.process_time()
     outcomes = stage.process(batch)
     stage.commit()
     spent = time.process_time() - start
-    near = 0
-    for outcome in outcomes:
-        if isinstance(outcome, Emit) and outcome.log is not None:
-            log.write(outcome.log.value + b"\n")
-            near += outcome.kind == "near_copy"
-    return spent, near
+    return spent, sum(isinstance(outcome, Emit) and outcome.kind == "near_copy" for outcome in outcomes)
 
 
-def _restore(stage: DedupStage, log: IO[bytes], options: DedupOptions) -> None:
+def _restore(stage: DedupStage) -> None:
     entries = stage.state_size()[0]
-    start = time.perf_counter()
+    before, start = time.perf_counter(), time.process_time()
     data = stage.snapshot(0)
-    print(f"snapshot of {entries:,}: {len(data):,} bytes, written in {time.perf_counter() - start:.1f} s", flush=True)
+    spent, waited = time.process_time() - start, time.perf_counter() - before
+    print(f"snapshot of {entries:,}: {len(data):,} bytes, written in {spent:.1f} s of processor, {waited:.1f} s in all")
     stage.forget(0)
-    start = time.perf_counter()
+    before, start = time.perf_counter(), time.process_time()
     stage.load_snapshot(0, data)
-    print(f"restored from it in {time.perf_counter() - start:.1f} s", flush=True)
-    stage.forget(0)
-    del data
-    folded = DedupStage(options)
-    log.seek(0)
-    start = time.perf_counter()
-    folded.restore(
-        0,
-        (
-            Record("news.dedup-log", 0, n, b"", value[:-1], ((headers.INPUT_OFFSET, str(n).encode("ascii")),))
-            for n, value in enumerate(log)
-        ),
-    )
-    print(f"from the log alone: {folded.state_size()[0]:,} articles in {time.perf_counter() - start:.1f} s", flush=True)
+    spent, waited = time.process_time() - start, time.perf_counter() - before
+    print(f"restored from it in {spent:.1f} s of processor, {waited:.1f} s in all", flush=True)
 
 
 def _resident() -> int:
