@@ -21,6 +21,9 @@ from workers.entities.lexicon import cluster_attributes, cluster_of, lists_of
 
 DISTANCES: Final = (-2, -1, 0, 1, 2)
 
+PAIRS: Final = 5
+"""Pair attributes of a token."""
+
 MAX_CACHED_SHAPES: Final = 50_000
 """Distinct tokens whose shape is kept."""
 
@@ -209,15 +212,31 @@ def unary(key: Key) -> Unary:
     return Unary(wide, near, own)
 
 
-def pairs(keys: Sequence[Key]) -> list[tuple[str, str, str]]:
-    """Return, for each token, its three pair attributes: of the words before and here (`<`), here and after (`>`), and
-    of the shapes of all three (`^`)."""
+def pairs(keys: Sequence[Key]) -> list[tuple[str, str, str, str, str]]:
+    """Return, for each token, its five pair attributes: of the words before and here (`<`), here and after (`>`), of
+    the shapes of all three (`^`), and of the clusters before and here (`^<`), here and after (`^>`)."""
     out = []
     texts = [key.text.lower() for key in keys]
     forms = [shape(key.text) for key in keys]
+    groups = [_cluster(key.text, key.case) for key in keys]
     last = len(keys) - 1
     for at in range(len(keys)):
         before, after = (texts[at - 1] if at else EDGE), (texts[at + 1] if at < last else EDGE)
         left, right = (forms[at - 1] if at else EDGE), (forms[at + 1] if at < last else EDGE)
-        out.append((f"<{before} {texts[at]}", f">{texts[at]} {after}", f"^{left} {forms[at]} {right}"))
+        group_before, group_after = (groups[at - 1] if at else EDGE), (groups[at + 1] if at < last else EDGE)
+        out.append(
+            (
+                f"<{before} {texts[at]}",
+                f">{texts[at]} {after}",
+                f"^{left} {forms[at]} {right}",
+                f"^<{group_before} {groups[at]}",
+                f"^>{groups[at]} {group_after}",
+            )
+        )
     return out
+
+
+@lru_cache(maxsize=MAX_CACHED_SHAPES)
+def _cluster(text: str, case: str) -> str:
+    """The first eight steps of the path of a token's cluster."""
+    return str(cluster_of(text, case) & 255)

@@ -42,9 +42,11 @@ class PlaceLinker:
 
     def __init__(self, texts: dict[str, str], mentions: Sequence[Found]) -> None:
         self._texts = texts
-        self._linker = CountryLinker(texts["headline"] + "\n" + texts["body"])
+        text = texts["headline"] + "\n" + texts["body"]
+        self._linker = CountryLinker(text)
+        self._is_state = any(word in text for word in _AMERICAN)
         self._named: dict[str, bool] = {}
-        self._containers: dict[str, list[str]] = {}
+        self._containers: dict[str, dict[str, bool]] = {}
         self._states: dict[str, bool] = {}
         self._forms: dict[tuple[tuple[str, ...], str], tuple[CountryForm, float] | None] = {}
         for at, mention in enumerate(mentions):
@@ -62,12 +64,13 @@ class PlaceLinker:
         region = regions().get(form)
         if region is not None and form not in _CITY_FIRST and (form != "georgia" or self._is_american_georgia()):
             self._named[region.country] = True
-        if text[mention.end : mention.end + 6].lower() == " state":
+        after = text[mention.end : mention.end + 7].lower()
+        if after[:6] == " state" and not after[6:].isalnum():
             self._states[form] = True
         if following is None or following.field != mention.field or following.type != "LOC":
             return
         if text[mention.end : following.start] in _GAPS:
-            self._containers.setdefault(form, []).append(form_of(following.words))
+            self._containers.setdefault(form, {})[form_of(following.words)] = True
 
     def country(self, mention: Found) -> tuple[CountryForm, float] | None:
         """Return the country that `mention` names, or whose people it names, and the confidence in that."""
@@ -75,15 +78,12 @@ class PlaceLinker:
         if key not in self._forms:
             self._forms[key] = self._linker.link(*key)
         found = self._forms[key]
-        if found is not None and mention.type == "LOC" and form_of(mention.words) == "georgia" and self._is_state():
+        if found is not None and mention.type == "LOC" and form_of(mention.words) == "georgia" and self._is_state:
             return None
         return found
 
-    def _is_state(self) -> bool:
-        return any(word in text for text in self._texts.values() for word in _AMERICAN)
-
     def _is_american_georgia(self) -> bool:
-        return self._is_state() and not self._linker.has_cue("GE")
+        return self._is_state and not self._linker.has_cue("GE")
 
     def links(self, mention: Found) -> list[EntityLink]:
         """Return the links of a place that is no country; empty where none is certain."""
@@ -106,7 +106,7 @@ class PlaceLinker:
         inside = self._inside(form, same)
         if inside:
             return (inside[0], CONTAINER_CONFIDENCE) if _clear(inside, ()) else None
-        named = [country for country in self._named if self._named[country]]
+        named = list(self._named)
         if not _clear(same, named):
             return None
         best = max(same, key=lambda city: (_weight(city, named), -city.id))
@@ -116,7 +116,7 @@ class PlaceLinker:
 
     def _inside(self, form: str, same: Sequence[City]) -> list[City]:
         """Return the cities of one name in the region or country that follows it, the largest first."""
-        for container in self._containers.get(form, ()):
+        for container in self._containers.get(form, {}):
             region = regions().get(container)
             country = self._country_of(container)
             found = [

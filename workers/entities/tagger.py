@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.entities.casing import NORMAL
-from workers.entities.features import DISTANCES, EDGE, Key, document_keys, pairs, unary
+from workers.entities.features import DISTANCES, EDGE, PAIRS, Key, document_keys, pairs, unary
 from workers.entities.weights import LABELS, Weights
 
 MAX_CACHED_KEYS: Final = 40_000
@@ -97,12 +97,12 @@ class CrfTagger:
         if len(self._rows) + total + 1 > MAX_CACHED_KEYS:
             self._rows.clear()
         rows: list[int] = []
-        pair_rows: list[tuple[int, int, int]] = []
+        pair_rows: list[tuple[int, ...]] = []
         starts: list[int] = []
         edge = self._row(_EDGE_KEY)
         known, get, nothing = self._rows, self._weights.pair.get, len(self._weights.pair)
         padding = [edge, edge]
-        no_pairs = [(nothing, nothing, nothing)] * 2
+        no_pairs: list[tuple[int, ...]] = [(nothing,) * PAIRS] * 2
         for sentence in keys:
             rows += padding
             pair_rows += no_pairs
@@ -110,8 +110,10 @@ class CrfTagger:
             for key in sentence:
                 row = known.get(key)
                 rows.append(self._row(key) if row is None else row)
-            for left, right, forms in pairs(sentence):
-                pair_rows.append((get(left, nothing), get(right, nothing), get(forms, nothing)))
+            for one, two, three, four, five in pairs(sentence):
+                pair_rows.append(
+                    (get(one, nothing), get(two, nothing), get(three, nothing), get(four, nothing), get(five, nothing))
+                )
         rows += padding
         pair_rows += no_pairs
         index = np.array(rows, dtype=np.intp)

@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--files", nargs="+", default=list(DEFAULT_FILES), help="files to train on, in this order")
     parser.add_argument("--c1", type=float, default=0.002, help="L1 penalty")
     parser.add_argument("--c2", type=float, default=0.2, help="L2 penalty")
-    parser.add_argument("--iterations", type=int, default=200, help="most iterations of L-BFGS")
+    parser.add_argument("--iterations", type=int, default=120, help="most iterations of L-BFGS")
     parser.add_argument("--verbose", action="store_true", help="show each iteration")
     options = parser.parse_args(arguments)
     weights = fit(

@@ -24,7 +24,7 @@ LABELS: Final = ("O", *(f"{edge}-{kind}" for kind in TYPES for edge in "BI"))
 
 SCALE: Final = 512
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the file's layout and of the attributes that it names."""
 
 
