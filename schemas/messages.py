@@ -180,12 +180,24 @@ class Subject(Struct, kw_only=True, frozen=True):
     probability: Unit
 
 
+class CustomSubject(Struct, kw_only=True, frozen=True):
+    """A subject of a team's own, given by its rules: id `PREFIX:NAME` (never `medtop:`) and name."""
+
+    id: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}:[A-Za-z0-9._-]{1,64}$")]
+    name: str
+
+
 class Subjects(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """What the article is about, most probable first; `taxonomy` is the version of the Media Topics."""
+    """What the article is about, most probable first; `taxonomy` is the version of the Media Topics.
+
+    `items` may hold subjects of level 2 beside the one of level 1 above them. `status` speaks of `items` alone.
+    `custom`: a team's own subjects, in the order of its rules.
+    """
 
     status: Literal["ok", "unclassified", "unsupported_language"]
     taxonomy: str
     items: tuple[Subject, ...] = ()
+    custom: tuple[CustomSubject, ...] = ()
 
 
 class ClassifiedArticle(TaggedArticle, kw_only=True, frozen=True, omit_defaults=True):

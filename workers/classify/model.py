@@ -51,7 +51,7 @@ def sigmoid(logits: Int64) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`probability`: thousandths, one a subject. `evidence`: how many distinct known terms there are."""
+    """`probability`: thousandths, one a subject of either level. `evidence`: how many distinct known terms there are."""
 
     probability: Int64
     evidence: int
@@ -72,7 +72,7 @@ class Model:
         pairs = weights.pairs.astype(np.int64)
         self._pairs = pairs[:, 0] * self._words + pairs[:, 1]
         # A row of zeros at the end stands for every term that is not known.
-        self._weight = np.vstack([weights.weight, np.zeros((1, len(weights.subjects)), np.int16)]).astype(np.int64)
+        self._weight = np.vstack([weights.weight, np.zeros((1, len(weights.subjects)), np.int16)])
         self._square = np.append(weights.idf.astype(np.int64) ** 2, 0)
         self._bias = weights.bias.astype(np.int64)
 
@@ -81,7 +81,9 @@ class Model:
         logits, known, evidence = self._read(headline, body)
         numbers = self._summarise(logits, known)
         total = (numbers * self.calibration.coefficients).sum(axis=1) // LOGIT_UNIT + self.calibration.bias
-        return Scores(sigmoid(total), evidence)
+        own, parent = sigmoid(total), self.calibration.parent
+        below = parent != np.arange(len(parent))
+        return Scores(np.where(below, own * own[parent] // 1000, own), evidence)
 
     def numbers(self, headline: str, body: str) -> Int64:
         """Return what the calibration combines (subjects x numbers, in 1/256 of a logit)."""
@@ -136,7 +138,7 @@ class Model:
         filled = np.flatnonzero(count)
         if len(filled):
             starts = np.searchsorted(place, filled)
-            total[filled] = np.add.reduceat(self._weight[term], starts, axis=0)
+            total[filled] = np.add.reduceat(self._weight[term], starts, axis=0, dtype=np.int64)
             square[filled] = np.add.reduceat(self._square[term], starts)
         norm = np.maximum(np.floor(np.sqrt(square * 256.0)).astype(np.int64), 1)
         logits = total * (LOGIT_UNIT * 16) // (self._scale * norm[:, None]) + self._bias
