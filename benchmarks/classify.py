@@ -102,8 +102,12 @@ def _line(score: Score) -> str:
 
 
 def _report(name: str, stage: ClassifyStage, articles: Sequence[Labelled], found: list[Named], score: Score) -> None:
-    named = [(item.probability, item.id in a.subjects) for a, items in zip(articles, found, strict=True) for item in items
-             if item.level == 1]
+    named = [
+        (item.probability, item.id in a.subjects)
+        for a, items in zip(articles, found, strict=True)
+        for item in items
+        if item.level == 1
+    ]
     everything = [
         (int(probability) / 1000, id in article.subjects)
         for article in articles
@@ -113,7 +117,9 @@ def _report(name: str, stage: ClassifyStage, articles: Sequence[Labelled], found
         if stage.taxonomy.concepts[id].level == 1
     ]
     _print(f"{name}: {len(articles)} articles, {_line(score)}")
-    _print(f"  calibration error: {calibration_error(named):.3f} of named, {calibration_error(everything):.3f} of all 17")
+    _print(
+        f"  calibration error: {calibration_error(named):.3f} of named, {calibration_error(everything):.3f} of all 17"
+    )
     for concept in stage.taxonomy.top:
         right, said, wanted = score.counts[concept.id]
         f1 = _f1(right, said, wanted)
@@ -143,8 +149,9 @@ def _errors(stage: ClassifyStage, articles: Sequence[Labelled], found: list[Name
 
 
 def _second(articles: Sequence[Labelled], found: list[Named]) -> None:
-    pairs = [(item, article) for article, items in zip(articles, found, strict=True) for item in items
-             if item.level == 2]
+    pairs = [
+        (item, article) for article, items in zip(articles, found, strict=True) for item in items if item.level == 2
+    ]
     right = sum(item.id in article.subjects for item, article in pairs)
     speaking = sum(any(item.level == 2 for item in items) for items in found)
     wanted = sum(not id.endswith("000000") for article in articles for id in article.subjects)
@@ -156,11 +163,15 @@ def _second(articles: Sequence[Labelled], found: list[Named]) -> None:
 
 def _robustness(stage: ClassifyStage, articles: Sequence[Labelled], whole: Score) -> None:
     with_headline = [article for article in articles if article.headline]
-    base = measure(with_headline, [_top(named) for named in _run(stage, with_headline)], stage) if with_headline else None
+    base = (
+        measure(with_headline, [_top(named) for named in _run(stage, with_headline)], stage) if with_headline else None
+    )
     if base is not None:
         bare = [replace(article, headline="") for article in with_headline]
         score = measure(bare, [_top(named) for named in _run(stage, bare)], stage)
-        _print(f"without headline ({len(bare)} have one): {_line(score)} ({100 * (score.micro - base.micro):+.1f} points)")
+        _print(
+            f"without headline ({len(bare)} have one): {_line(score)} ({100 * (score.micro - base.micro):+.1f} points)"
+        )
     opened = [article if article.headline else _first_as_headline(article) for article in articles]
     bare = [replace(article, headline="") for article in opened]
     with_first = measure(opened, [_top(named) for named in _run(stage, opened)], stage)

@@ -44,9 +44,11 @@ def write_confusion(
     names = [name for _, name in concepts]
     width, height = _LEFT + _CELL * (len(names) + 1) + 20, _TOP + _CELL * len(names) + 20
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
+        ' font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="12" y="24" font-size="14">True subject (row) against named subject (column), {len(articles)} articles</text>',
+        f'<text x="12" y="24" font-size="14">True subject (row) against named one (column), {len(articles)}'
+        " articles</text>",
     ]
     for column, name in enumerate([*names, "not named"]):
         x = _LEFT + _CELL * column + _CELL // 2
@@ -54,7 +56,9 @@ def write_confusion(
     for row, name in enumerate(names):
         total = sum(table[row]) or 1
         y = _TOP + _CELL * row
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 21}" text-anchor="end">{escape(_short(name))} ({total:.0f})</text>')
+        parts.append(
+            f'<text x="{_LEFT - 8}" y="{y + 21}" text-anchor="end">{escape(_short(name))} ({total:.0f})</text>'
+        )
         for column, value in enumerate(table[row]):
             share, x = value / total, _LEFT + _CELL * column
             shade = round(255 - 190 * share)

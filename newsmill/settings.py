@@ -102,6 +102,8 @@ class Settings:
         2_000_000, "most articles held by dedup for a partition", check=_between(1_000, 50_000_000)
     )
 
+    classify_rules: str = _setting("", "file of rules that give articles a team's own subjects")
+
     # -- the process
     state_dir: str = _setting(".newsmill", "directory for snapshots and the local cluster's data")
     metrics_host: str = _setting("127.0.0.1", "address that metrics and health are served on")

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from datetime import timedelta
 from multiprocessing import get_context
+from pathlib import Path
 from types import FrameType
 from typing import ClassVar, Protocol
 
 from newsmill.errors import NewsmillError
 from newsmill.health import Health, HealthServer
 from newsmill.metrics import Metrics
-from newsmill.settings import METRICS_PORTS, Settings
+from newsmill.settings import METRICS_PORTS, PREFIX, Settings, SettingsError
 from workers import pipeline
 from workers.stage import Record, Stage
 
@@ -41,12 +42,33 @@ class Engine(Protocol):
 
 
 def stage_options(settings: Settings) -> pipeline.StageOptions:
-    """Return what the settings say about the stages' decisions."""
+    """Return what the settings say about the stages' decisions.
+
+    Raises SettingsError when the file of rules can't be read or is wrong.
+    """
     return pipeline.StageOptions(
         dedup_window=timedelta(days=settings.dedup_window_days),
         dedup_forward_copies=settings.dedup_forward_copies,
         dedup_max_entries=settings.dedup_max_entries,
+        classify_rules=read_rules(settings.classify_rules),
     )
+
+
+def read_rules(name: str) -> str:
+    """Return the text of the file of rules `name`, empty when there is none.
+
+    Raises SettingsError when it can't be read or is wrong: then line and column are named.
+    """
+    if not name:
+        return ""
+    from workers.classify import rules  # here, for a worker of another stage needs none of it
+
+    try:
+        text = Path(name).read_text("utf-8")
+        rules.parse(text)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}CLASSIFY_RULES, {name}: {error}") from error
+    return text
 
 
 def run_worker(stage_name: str, settings: Settings, engine_name: str = "kafka") -> None:

@@ -18,6 +18,8 @@ class StageOptions:
     dedup_window: timedelta = DEDUP_WINDOW
     dedup_forward_copies: bool = False
     dedup_max_entries: int = 2_000_000
+    classify_rules: str = ""
+    """Text of a team's rules for subjects of its own (workers/classify/rules.py)."""
 
 
 # Imports are inside the functions: a worker loads the libraries and models of its own stage alone.
@@ -50,7 +52,7 @@ def _entities(options: StageOptions) -> Stage:
 def _classify(options: StageOptions) -> Stage:
     from workers import classify
 
-    return classify.load()
+    return classify.load(options.classify_rules)
 
 
 _LOADERS: Final[dict[str, Callable[[StageOptions], Stage]]] = {

@@ -33,7 +33,8 @@ from newsmill.engines.embedded import (
 )
 from newsmill.engines.embedded.engine import BATCH_RECORDS
 from newsmill.feed import FORMATS, FileSource, Input, expand
-from newsmill.settings import Settings, from_environment
+from newsmill.settings import from_environment
+from newsmill.worker import stage_options
 from schemas import topics
 from workers import pipeline
 from workers.stage import Stage, StatefulStage
@@ -117,7 +118,7 @@ def command(
     if ingested_at is None:
         ingested_at = before.ingested_ms if before is not None else time.time_ns() // 1_000_000
 
-    options = _stage_options(settings)
+    options = stage_options(settings)
     names = pipeline.STAGES[: pipeline.STAGES.index(until) + 1] if until else pipeline.STAGES
     stages = [pipeline.load(name, options) for name in names]
     shown = ArticleTable() if table or (out is None and sys.stdout.isatty()) else None
@@ -172,14 +173,6 @@ def _refuse_same_files(*paths: Path | None) -> None:
     named = [os.path.realpath(path) for path in paths if path is not None]
     if len(set(named)) != len(named):
         raise click.UsageError("--out, --duplicates and --dead-letters must be different files")
-
-
-def _stage_options(settings: Settings) -> pipeline.StageOptions:
-    return pipeline.StageOptions(
-        dedup_window=timedelta(days=settings.dedup_window_days),
-        dedup_forward_copies=settings.dedup_forward_copies,
-        dedup_max_entries=settings.dedup_max_entries,
-    )
 
 
 def _plain(options: pipeline.StageOptions) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -66,8 +67,16 @@ def unseen_numbers(trainer: Trainer, articles: Sequence[Labelled]) -> Any:
     return found
 
 
-def fit(trainer: Trainer, articles: Sequence[Labelled]) -> bytes:
-    """Return the contents of calibration.json."""
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """`data`: the contents of calibration.json. `report`: how good it is on the articles, each scored unseen."""
+
+    data: bytes
+    report: str
+
+
+def fit(trainer: Trainer, articles: Sequence[Labelled]) -> Fitted:
+    """Return the calibration that is fitted to the articles, each scored by weights that did not see it."""
     numbers = unseen_numbers(trainer, articles)
     subjects, parents = trainer.subjects, trainer.parents
     wanted = np.array([[subject in article.subjects for subject in subjects] for article in articles])
@@ -84,14 +93,27 @@ def fit(trainer: Trainer, articles: Sequence[Labelled]) -> bytes:
     joint = own * probability[:, above] // 1000
     thresholds = _thresholds(probability, wanted[:, top])
     named = probability[:, above] >= np.array(thresholds)[above]
-    limit = _second_threshold(np.where(named, joint, 0), wanted[:, second])
-    return calibration.dump(
+    joint = np.where(named, joint, 0)
+    limit = _second_threshold(joint, wanted[:, second])
+    data = calibration.dump(
         subjects,
         parents,
         coefficients,
         second_coefficients,
         bias + second_bias,
         thresholds + [limit] * len(second),
+    )
+    return Fitted(data, _report(probability >= np.array(thresholds), wanted[:, top], joint >= limit, wanted[:, second]))
+
+
+def _report(said: Any, wanted: Any, said_second: Any, wanted_second: Any) -> str:
+    right, told, need = (said & wanted).sum(axis=0), said.sum(axis=0), wanted.sum(axis=0)
+    each = 2 * right / np.maximum(told + need, 1)
+    right_second = (said_second & wanted_second).sum()
+    return (
+        f"unseen articles: micro-F1 {2 * right.sum() / (told.sum() + need.sum()):.3f}, macro-F1 {each.mean():.3f};"
+        f" level 2: precision {right_second / max(1, said_second.sum()):.3f},"
+        f" speaks of {said_second.any(axis=1).mean():.0%}"
     )
 
 

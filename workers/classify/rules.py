@@ -200,12 +200,10 @@ class _Parser:
         if not sought or "*" in value[:-1] or (prefix and len(sought) > 1):
             raise self._error(token, f"{token[0].strip()!r} has no word in it, or an asterisk where none can be")
         if not token["phrase"] and len(sought) > 1:
-            raise self._error(token, f'{token[0].strip()!r} is more than one word: put it in double quotes')
+            raise self._error(token, f"{token[0].strip()!r} is more than one word: put it in double quotes")
         if prefix:
             beginning = sought[0]
-            return lambda text: any(
-                word.startswith(beginning) for places in _parts(text, headline) for word in places
-            )
+            return lambda text: any(word.startswith(beginning) for places in _parts(text, headline) for word in places)
         return lambda text: any(_has(places, sought) for places in _parts(text, headline))
 
     def _peek(self) -> re.Match[str] | None:

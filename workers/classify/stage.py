@@ -88,7 +88,9 @@ class ClassifyStage(Stage):
         second = [n for n in order if self._concepts[n].level == 2 and calibrated.parent[n] in top][:MAX_SUBJECTS]
         kept = {*top, *second}
         return tuple(
-            Subject(id=concept.id, name=concept.name, level=concept.level, probability=int(scores.probability[n]) / 1000)
+            Subject(
+                id=concept.id, name=concept.name, level=concept.level, probability=int(scores.probability[n]) / 1000
+            )
             for n in order
             if n in kept
             for concept in (self._concepts[n],)
@@ -119,13 +121,13 @@ def load(custom_rules: str = "") -> ClassifyStage:
     `custom_rules`: the text of a team's rules (rules.py). Raises RuleError when it is wrong.
     """
     weight_bytes, calibration_bytes = _data("weights.bin", "calibration.json")
-    tables = _data("media_topics.tsv", "retired_topics.tsv")
+    table, retired = _data("media_topics.tsv", "retired_topics.tsv")
     state = hashlib.sha256()
-    for data in (weight_bytes, calibration_bytes, taxonomy.VERSION.encode(), *tables, custom_rules.encode()):
+    for data in (weight_bytes, calibration_bytes, taxonomy.VERSION.encode(), table, retired, custom_rules.encode()):
         # The length keeps bytes that move from one file to the next from going unnoticed.
         state.update(len(data).to_bytes(8, "little") + data)
     model = Model(weights.parse(weight_bytes), calibration.parse(calibration_bytes))
-    return ClassifyStage(model, taxonomy.parse(*tables), state.hexdigest()[:8], rules.parse(custom_rules))
+    return ClassifyStage(model, taxonomy.parse(table, retired), state.hexdigest()[:8], rules.parse(custom_rules))
 
 
 def _data(*names: str) -> list[bytes]:

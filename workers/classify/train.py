@@ -142,9 +142,7 @@ class Trainer:
         return csr_matrix((np.array(data), indices, indptr), shape=(len(rows), len(self._idf)))
 
 
-def _vocabulary(
-    texts: Sequence[list[str]], worth: Sequence[int]
-) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+def _vocabulary(texts: Sequence[list[str]], worth: Sequence[int]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
     single: Counter[str] = Counter()
     double: Counter[tuple[str, str]] = Counter()
     for text, count in zip(texts, worth, strict=True):
@@ -200,7 +198,9 @@ def gather(huffpost: Path | None, media_topics: Path) -> list[Example]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workers.classify.train", description="Trains weights.bin and calibration.json.")
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.classify.train", description="Trains weights.bin and calibration.json."
+    )
     parser.add_argument("--huffpost", type=Path, help="NDJSON of weakly labelled headlines")
     parser.add_argument("--media-topics", type=Path, required=True, help="JSON of the IPTC Media Topics")
     parser.add_argument("--articles", type=Path, required=True, help="gzipped NDJSON of the articles in --labels")
@@ -214,10 +214,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = weights.dump(trainer.train())
     found = calibrate.fit(trainer, articles)
     options.out.joinpath("weights.bin").write_bytes(data)
-    options.out.joinpath("calibration.json").write_bytes(found)
+    options.out.joinpath("calibration.json").write_bytes(found.data)
     counts = Counter(example.source for example in examples)
     sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
-    sys.stdout.write(f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(articles)} articles\n")
+    sys.stdout.write(
+        f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(articles)} articles\n"
+    )
+    sys.stdout.write(f"{found.report}\n")
     return 0
 
 
