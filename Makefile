@@ -75,7 +75,7 @@ train-entities: data $(TRAIN) ## train the weights of entities from DATA/entitie
 
 .PHONY: train-classify
 train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/subjects and DATA/articles.ndjson.gz
-	$(BIN)/python -m workers.classify.train --huffpost '$(DATA)/subjects/huffpost.ndjson' \
+	$(BIN)/python -m workers.classify.train \
 		--media-topics '$(DATA)/subjects/iptc-media-topics.json' --articles '$(DATA)/articles.ndjson.gz' \
 		--labels tests/data/classify/tune.tsv --out workers/classify
 

@@ -1,6 +1,7 @@
 """Fits the calibration to labelled articles that the weights were not trained on.
 
-The articles are cut into five parts, all of an outlet in one; each is scored by weights trained without it. From
+The articles are cut into five parts, all of an outlet in one; each is scored by weights trained without it and without
+the examples that may take up one of its stories (resemblance.py). From
 those scores are learnt: four coefficients for all subjects of a level, one bias a subject (held towards what all have
 in common), and from where a subject is named. Needs scikit-learn (the extra `train`).
 """
