@@ -27,7 +27,7 @@ def peers(
     data: Path, tune: Path, articles: Sequence[Labelled], stage: ClassifyStage
 ) -> Iterator[tuple[str, Told, float]]:
     """Yield name, the subjects given to each article (best first), and seconds of CPU an article, of each peer."""
-    examples = gather(data / "subjects/huffpost.ndjson", data / "subjects/iptc-media-topics.json")
+    examples = gather(None, data / "subjects/iptc-media-topics.json")
     known = read(tune, data / "articles.ndjson.gz", stage.taxonomy)
     ids = [concept.id for concept in stage.taxonomy.top]
     texts = [example.text for example in examples] + [_text(article) for article in known]
