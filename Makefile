@@ -93,11 +93,9 @@ train-ingest: data $(TRAIN) ## train the weights of ingest's model of lines from
 
 .PHONY: train-classify
 train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/subjects and DATA/articles.ndjson.gz
-	$(BIN)/python -m workers.classify.train --huffpost '$(DATA)/subjects/huffpost.ndjson' \
-		--media-topics '$(DATA)/subjects/iptc-media-topics.json' --out workers/classify/weights.bin
-	$(BIN)/python -m workers.classify.calibrate --weights workers/classify/weights.bin \
-		--gold tests/data/classify/tune.tsv --articles '$(DATA)/articles.ndjson.gz' \
-		--out workers/classify/calibration.json
+	$(BIN)/python -m workers.classify.train \
+		--media-topics '$(DATA)/subjects/iptc-media-topics.json' --articles '$(DATA)/articles.ndjson.gz' \
+		--labels tests/data/classify/tune.tsv --out workers/classify
 
 .PHONY: clean
 clean: ## remove .venv, caches and output; the local cluster's data stays

@@ -140,6 +140,8 @@ class Settings:
         15.0, "longest to wait for Kafka's acknowledgement, then 503; seconds", check=_between(1, 300)
     )
 
+    classify_rules: str = _setting("", "file of rules that give articles a team's own subjects")
+
     # -- the process
     state_dir: str = _setting(".newsmill", "directory for snapshots and the local cluster's data")
     metrics_host: str = _setting("127.0.0.1", "address that metrics and health are served on")

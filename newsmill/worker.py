@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from newsmill.errors import NewsmillError
 from newsmill.health import Health, HealthServer
 from newsmill.metrics import Metrics
-from newsmill.settings import METRICS_PORTS, PREFIX, Settings
+from newsmill.settings import METRICS_PORTS, PREFIX, Settings, SettingsError
 from workers import pipeline
 from workers.stage import Record, Stage
 
@@ -50,7 +50,10 @@ class Engine(Protocol):
 
 
 def stage_options(settings: Settings) -> pipeline.StageOptions:
-    """Return what the settings say about the stages' decisions."""
+    """Return what the settings say about the stages' decisions.
+
+    Raises SettingsError when the file of rules can't be read or is wrong.
+    """
     return pipeline.StageOptions(
         dedup_window=timedelta(days=settings.dedup_window_days),
         dedup_forward_copies=settings.dedup_forward_copies,
@@ -61,6 +64,7 @@ def stage_options(settings: Settings) -> pipeline.StageOptions:
         dedup_evidence=settings.dedup_evidence,
         entities_gazetteer=Path(settings.entities_gazetteer) if settings.entities_gazetteer else None,
         entities_spacy_model=settings.entities_spacy_model or None,
+        classify_rules=read_rules(settings.classify_rules),
     )
 
 
@@ -71,6 +75,23 @@ def load_stage(name: str, options: pipeline.StageOptions) -> Stage:
     except pipeline.OptionError as error:
         option, _, problem = str(error).partition(": ")
         raise StageOptionError(f"{PREFIX}{option.upper()}: {problem}") from error
+
+
+def read_rules(name: str) -> str:
+    """Return the text of the file of rules `name`, empty when there is none.
+
+    Raises SettingsError when it can't be read or is wrong: then line and column are named.
+    """
+    if not name:
+        return ""
+    from workers.classify import rules  # here, for a worker of another stage needs none of it
+
+    try:
+        text = Path(name).read_text("utf-8")
+        rules.parse(text)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}CLASSIFY_RULES, {name}: {error}") from error
+    return text
 
 
 def run_worker(stage_name: str, settings: Settings, engine_name: str = "kafka") -> None:

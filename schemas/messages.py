@@ -278,14 +278,31 @@ class Subject(Struct, kw_only=True, frozen=True):
     probability: Annotated[Unit, Meta(description="calibrated: of those at 0.8, four in five are right")]
 
 
+class CustomSubject(Struct, kw_only=True, frozen=True):
+    """A subject of a team's own, given by its rules: id `PREFIX:NAME` (never `medtop:`) and name."""
+
+    id: Annotated[
+        Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}:[A-Za-z0-9._-]{1,64}$")],
+        Meta(description="`PREFIX:NAME`, as the rules name it"),
+    ]
+    name: Annotated[str, Meta(description="name of the subject")]
+
+
 class Subjects(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """What the article is about, most probable first; `taxonomy` is the version of the Media Topics."""
+    """What the article is about, most probable first; `taxonomy` is the version of the Media Topics.
+
+    `items` may hold subjects of level 2 beside the one of level 1 above them. `status` speaks of `items` alone.
+    `custom`: a team's own subjects, in the order of its rules.
+    """
 
     status: Annotated[
         Literal["ok", "unclassified", "unsupported_language"], Meta(description="whether subjects could be told")
     ]
     taxonomy: Annotated[str, Meta(description="version of the Media Topics")]
     items: Annotated[tuple[Subject, ...], Meta(description="most probable first")] = ()
+    custom: Annotated[
+        tuple[CustomSubject, ...], Meta(description="a team's own subjects, in the order of its rules")
+    ] = ()
 
 
 class ClassifiedArticle(TaggedArticle, kw_only=True, frozen=True, omit_defaults=True):

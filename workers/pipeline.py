@@ -26,6 +26,8 @@ class StageOptions:
     dedup_evidence: float = 0.65
     entities_gazetteer: Path | None = None
     entities_spacy_model: str | None = None
+    classify_rules: str = ""
+    """Text of a team's rules for subjects of its own (workers/classify/rules.py)."""
 
 
 class OptionError(ValueError):
@@ -70,7 +72,7 @@ def _entities(options: StageOptions) -> Stage:
 def _classify(options: StageOptions) -> Stage:
     from workers import classify
 
-    return classify.load()
+    return classify.load(options.classify_rules)
 
 
 _STAGES: Final[dict[str, tuple[str, Callable[[StageOptions], Stage]]]] = {

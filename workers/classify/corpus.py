@@ -2,7 +2,8 @@
 
 Four sources (MODEL_CARD.md has counts, licences and reasons):
 
-- own examples: training/examples-*.tsv, written for this project, labelled completely;
+- own examples: training/examples-*.tsv and training/themes-*.tsv, written for this project, labelled completely; the
+  second ones also with level 2 and with the theme that a run of them was written on;
 - own lexicons: training/lexicon.tsv, strung into texts of a few terms;
 - names and definitions of the IPTC Media Topics, under the top-level subject above them;
 - headlines with one weak label each (optional file): that a subject is not the label says little about it.
@@ -65,13 +66,17 @@ class CorpusError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`subjects`: ids it is about. `unknown`: ids it may be about for all we know. `weight`: how much it counts."""
+    """`subjects`: ids it is about, of levels 1 and 2. `unknown`: ids of level 1 that it may be about for all we know.
+
+    `weight`: how much it counts. `theme`: what a run of examples was written on; near copies share a theme.
+    """
 
     text: str
     subjects: frozenset[str]
     weight: float
     source: str
     unknown: frozenset[str] = frozenset()
+    theme: str = ""
 
 
 def _data(name: str) -> Any:
@@ -95,18 +100,31 @@ def lexicon() -> dict[str, list[str]]:
 
 
 def own_examples(weight: float) -> Iterator[Example]:
-    """Yield the examples of training/examples-*.tsv: text, tab, short names of all its subjects (`-` for none).
+    """Yield the examples written for this project: of the files examples-*.tsv, then of themes-*.tsv.
 
+    A line of the first is text, tab, short names of all its subjects of level 1 (`-` for none). A line of the second
+    is theme, tab, text, tab, such names, each of which may have a dot and the number of a subject of level 2 below it.
     Raises CorpusError when a line does not have that form.
     """
     folder = files("workers.classify").joinpath("training")
-    for name in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("examples-")):
+    names = sorted(entry.name for entry in folder.iterdir())
+    for name in (name for kind in ("examples-", "themes-") for name in names if name.startswith(kind)):
         for number, line in enumerate(_data(name).read_text("utf-8").splitlines(), 1):
-            text, tab, labels = line.rpartition("\t")
-            short = [] if labels == "-" else labels.split(",")
-            if not tab or not text or any(label not in SHORT_NAMES for label in short):
+            fields = line.split("\t")
+            if len(fields) != (3 if name.startswith("themes-") else 2) or not all(fields):
                 raise CorpusError(f"{name}, line {number}: expected a text, a tab and subjects")
-            yield Example(text, frozenset(SHORT_NAMES[label] for label in short), weight, "own")
+            theme = fields[0] if len(fields) == 3 else name
+            yield Example(fields[-2], _subjects(fields[-1], f"{name}, line {number}"), weight, "own", theme=theme)
+
+
+def _subjects(labels: str, place: str) -> frozenset[str]:
+    found: set[str] = set()
+    for label in labels.split(",") if labels != "-" else ():
+        short, dot, second = label.partition(".")
+        if short not in SHORT_NAMES or bool(dot) != (len(second) == 8 and second.isdecimal()):
+            raise CorpusError(f"{place}: {label!r} is no subject")
+        found |= {SHORT_NAMES[short], f"medtop:{second}"} if dot else {SHORT_NAMES[short]}
+    return frozenset(found)
 
 
 def lexicon_texts(weight: float) -> Iterator[Example]:
@@ -123,14 +141,19 @@ def lexicon_texts(weight: float) -> Iterator[Example]:
 
 
 def definitions(media_topics: Path, weight: float) -> Iterator[Example]:
-    """Yield name and definition of each concept in the JSON file `media_topics`, retired ones included."""
+    """Yield name and definition of each concept in the JSON file `media_topics`, retired ones included.
+
+    Its subjects are the concepts of levels 1 and 2 above it (itself included).
+    """
     concepts = {concept["id"]: concept for concept in orjson.loads(media_topics.read_bytes())}
     for id in sorted(concepts):
-        top = concepts[id]
-        while top["parent"]:
-            top = concepts[top["parent"]]
-        text = f"{concepts[id]['name']}. {concepts[id]['definition'] or ''}"
-        yield Example(text, frozenset({top["id"]}), weight, "iptc")
+        above = concept = concepts[id]
+        subjects = set()
+        while concept:
+            if concept["level"] <= 2 and not concept["retired"]:
+                subjects.add(concept["id"])
+            concept = concepts.get(concept["parent"])
+        yield Example(f"{above['name']}. {above['definition'] or ''}", frozenset(subjects), weight, "iptc")
 
 
 def headlines(path: Path, weight: float) -> Iterator[Example]:

@@ -24,7 +24,8 @@ WINDOW_WORDS: Final = 48
 MIN_WINDOW_WORDS: Final = 20
 """A last window shorter than this is joined to the one before it."""
 
-_WORD: Final = re.compile(r"[^\W\d_]{2,40}")
+WORD: Final = re.compile(r"[^\W\d_]{2,40}")
+"""A word: a run of 2 to 40 letters."""
 _VOWELS: Final = frozenset("aeiouy")
 
 
@@ -34,7 +35,7 @@ def words(text: str, limit: int = MAX_WORDS) -> list[str]:
     >>> words("The U.S. won 3-2: Sofía's goal")
     ['the', 'won', 'sofía', 'goal']
     """
-    return [match.group() for match in islice(_WORD.finditer(text[:MAX_CHARS].lower()), limit)]
+    return [match.group() for match in islice(WORD.finditer(text[:MAX_CHARS].lower()), limit)]
 
 
 @lru_cache(maxsize=65_536)

@@ -51,7 +51,7 @@ def sigmoid(logits: Int64) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`probability`: thousandths, one a subject. `evidence`: how many distinct known terms there are."""
+    """`probability`: thousandths, one a subject of either level. `evidence`: known terms, each counted once."""
 
     probability: Int64
     evidence: int
@@ -66,27 +66,56 @@ class Model:
             raise ValueError("weights and calibration are not of the same subjects")
         self.subjects = weights.subjects
         self.calibration = calibration
-        self._scale = weights.scale
+        self.scale = weights.scale
         self._ids = {term: number for number, term in enumerate(weights.terms)}
         self._words = len(weights.terms)
         pairs = weights.pairs.astype(np.int64)
         self._pairs = pairs[:, 0] * self._words + pairs[:, 1]
         # A row of zeros at the end stands for every term that is not known.
-        self._weight = np.vstack([weights.weight, np.zeros((1, len(weights.subjects)), np.int16)]).astype(np.int64)
+        self._weight = np.vstack([weights.weight, np.zeros((1, len(weights.subjects)), np.int16)])
         self._square = np.append(weights.idf.astype(np.int64) ** 2, 0)
-        self._bias = weights.bias.astype(np.int64)
+        self.bias = weights.bias.astype(np.int64)
 
     def score(self, headline: str, body: str) -> Scores:
         """Return the probability of each subject for an article. Either text may be empty."""
         logits, known, evidence = self._read(headline, body)
         numbers = self._summarise(logits, known)
         total = (numbers * self.calibration.coefficients).sum(axis=1) // LOGIT_UNIT + self.calibration.bias
-        return Scores(sigmoid(total), evidence)
+        own, parent = sigmoid(total), self.calibration.parent
+        below = parent != np.arange(len(parent))
+        return Scores(np.where(below, own * own[parent] // 1000, own), evidence)
 
     def numbers(self, headline: str, body: str) -> Int64:
         """Return what the calibration combines (subjects x numbers, in 1/256 of a logit)."""
         logits, known, _ = self._read(headline, body)
         return self._summarise(logits, known)
+
+    def window_logits(self, headline: str, body: str) -> tuple[Int64, Int64]:
+        """Return the logits of an article's windows (windows x subjects, in 1/256), and the known terms in each.
+
+        The first window is the headline.
+        """
+        logits, known, _ = self._read(headline, body)
+        return logits, known
+
+    def number(self, word: str) -> int:
+        """Return the number of the stem `word` among the terms, -1 when it is none."""
+        return self._ids.get(word, -1)
+
+    def pair_number(self, first: int, second: int) -> int:
+        """Return the number of a pair of words among the terms, -1 when it is none."""
+        key = first * self._words + second
+        found = int(np.searchsorted(self._pairs, key))
+        return found + self._words if found < len(self._pairs) and self._pairs[found] == key else -1
+
+    def term_weights(self, term: int) -> npt.NDArray[np.int16]:
+        """Return the weight of a term for each subject, in 1/`scale`."""
+        found: npt.NDArray[np.int16] = self._weight[term]
+        return found
+
+    def square(self, term: int) -> int:
+        """Return the square of a term's rarity, in 1/256."""
+        return int(self._square[term])
 
     def _summarise(self, logits: Int64, known: Int64) -> Int64:
         """Return headline, lead, mean and strongest windows (subjects x 4, in 1/256) of an article's windows.
@@ -136,8 +165,8 @@ class Model:
         filled = np.flatnonzero(count)
         if len(filled):
             starts = np.searchsorted(place, filled)
-            total[filled] = np.add.reduceat(self._weight[term], starts, axis=0)
+            total[filled] = np.add.reduceat(self._weight[term], starts, axis=0, dtype=np.int64)
             square[filled] = np.add.reduceat(self._square[term], starts)
         norm = np.maximum(np.floor(np.sqrt(square * 256.0)).astype(np.int64), 1)
-        logits = total * (LOGIT_UNIT * 16) // (self._scale * norm[:, None]) + self._bias
+        logits = total * (LOGIT_UNIT * 16) // (self.scale * norm[:, None]) + self.bias
         return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT), count, len(np.unique(term))

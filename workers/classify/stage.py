@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
+import numpy as np
+
 from schemas import topics
 from schemas.codec import InvalidMessage, decode, encode
 from schemas.messages import ClassifiedArticle, Subject, Subjects, TaggedArticle
-from workers.classify import calibration, taxonomy, weights
+from workers.classify import calibration, rules, taxonomy, weights
 from workers.classify.model import Model
+from workers.classify.rules import Rules
 from workers.classify.taxonomy import Taxonomy
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
-VERSION: Final = "1.0.0"
-"""Declared version of the code; the stage's version adds a hash of weights, calibration and taxonomy."""
+VERSION: Final = "2.0.0"
+"""Declared version of the code; the stage's version adds a hash of weights, calibration, taxonomy and rules."""
 
 LANGUAGES: Final = frozenset({"en"})
 """Languages that the model was made for (primary subtags of BCP 47). `und` is not among them: a text whose language
@@ -26,11 +29,14 @@ MIN_EVIDENCE: Final = 8
 """Fewest known terms on which a subject is named. Below that, chance decides."""
 
 MAX_SUBJECTS: Final = 5
-"""Most subjects of one article."""
+"""Most subjects of one article on each level."""
 
 
 class ClassifyStage(Stage):
-    """Adds the IPTC Media Topics that an article is about (level 1), with probabilities, or says why there are none."""
+    """Adds the IPTC Media Topics that an article is about, with probabilities, or says why there are none.
+
+    Level 1, and level 2 where the evidence carries it; beside them the custom subjects of a team's rules.
+    """
 
     name = "classify"
     source = topics.TAGGED
@@ -38,16 +44,17 @@ class ClassifyStage(Stage):
     kinds = ("classified", "unclassified", "unsupported_language")
     reasons = ("bad_article",)
 
-    def __init__(self, model: Model, table: Taxonomy, data_hash: str) -> None:
-        """`data_hash` (8 hex digits) stands for the data of `model` and `table` in the version.
+    def __init__(self, model: Model, table: Taxonomy, data_hash: str, custom: Rules | None = None) -> None:
+        """`data_hash` (8 hex digits) stands for the data of `model`, `table` and `custom` in the version.
 
         Raises ValueError when the model knows a subject that the taxonomy does not have.
         """
         missing = [id for id in model.subjects if id not in table.concepts]
         if missing:
             raise ValueError(f"subjects of the model that are not in the taxonomy: {', '.join(missing)}")
-        self._model = model
+        self.model = model
         self.taxonomy = table
+        self._rules = custom or Rules()
         self._concepts = [table.concepts[id] for id in model.subjects]
         self.version = f"{VERSION}+{data_hash}"
 
@@ -56,23 +63,37 @@ class ClassifyStage(Stage):
         return [self._one(record) for record in batch]
 
     def subjects(self, headline: str, body: str, language: str) -> Subjects:
-        """Return what a text is about: the subjects that reach their threshold, most probable first."""
-        if language.lower().split("-")[0] not in LANGUAGES:
-            return Subjects(status="unsupported_language", taxonomy=self.taxonomy.version)
-        scores = self._model.score(headline, body)
-        items = []
-        if scores.evidence >= MIN_EVIDENCE:
-            reached = scores.probability >= self._model.calibration.threshold
-            items = [
-                Subject(id=concept.id, name=concept.name, level=concept.level, probability=int(probability) / 1000)
-                for concept, probability, enough in zip(self._concepts, scores.probability, reached, strict=True)
-                if enough
-            ]
-        items.sort(key=lambda item: (-item.probability, item.id))
+        """Return what a text is about: the subjects that reach their threshold, most probable first.
+
+        A subject of level 2 is named only beside its parent.
+        """
+        supported = language.lower().split("-")[0] in LANGUAGES
+        items = self._items(headline, body) if supported else ()
         return Subjects(
-            status="ok" if items else "unclassified",
+            status=("ok" if items else "unclassified") if supported else "unsupported_language",
             taxonomy=self.taxonomy.version,
-            items=tuple(items[:MAX_SUBJECTS]),
+            items=items,
+            custom=self._rules.apply(headline, body, {item.id for item in items}),
+        )
+
+    def _items(self, headline: str, body: str) -> tuple[Subject, ...]:
+        scores = self.model.score(headline, body)
+        if scores.evidence < MIN_EVIDENCE:
+            return ()
+        calibrated = self.model.calibration
+        reached = scores.probability >= calibrated.threshold
+        reached &= reached[calibrated.parent]
+        order = sorted(np.flatnonzero(reached).tolist(), key=lambda n: (-scores.probability[n], self._concepts[n].id))
+        top = [n for n in order if self._concepts[n].level == 1][:MAX_SUBJECTS]
+        second = [n for n in order if self._concepts[n].level == 2 and calibrated.parent[n] in top][:MAX_SUBJECTS]
+        kept = {*top, *second}
+        return tuple(
+            Subject(
+                id=concept.id, name=concept.name, level=concept.level, probability=int(scores.probability[n]) / 1000
+            )
+            for n in order
+            if n in kept
+            for concept in (self._concepts[n],)
         )
 
     def _one(self, record: Record) -> Outcome:
@@ -88,14 +109,27 @@ class ClassifyStage(Stage):
         return Emit(kind, (Message(topics.CLASSIFIED, article.id.encode(), value),))
 
 
-def load() -> ClassifyStage:
-    """Return the stage with the model and the taxonomy that come with this package."""
-    folder = files("workers.classify")
-    names = ("weights.bin", "calibration.json", "media_topics.tsv")
-    weight_bytes, calibration_bytes, table = (folder.joinpath(name).read_bytes() for name in names)
+def read_taxonomy() -> Taxonomy:
+    """Return the taxonomy that comes with this package."""
+    table, retired = _data("media_topics.tsv", "retired_topics.tsv")
+    return taxonomy.parse(table, retired)
+
+
+def load(custom_rules: str = "") -> ClassifyStage:
+    """Return the stage with the model and the taxonomy that come with this package.
+
+    `custom_rules`: the text of a team's rules (rules.py). Raises RuleError when it is wrong.
+    """
+    weight_bytes, calibration_bytes = _data("weights.bin", "calibration.json")
+    table, retired = _data("media_topics.tsv", "retired_topics.tsv")
     state = hashlib.sha256()
-    for data in (weight_bytes, calibration_bytes, taxonomy.VERSION.encode(), table):
+    for data in (weight_bytes, calibration_bytes, taxonomy.VERSION.encode(), table, retired, custom_rules.encode()):
         # The length keeps bytes that move from one file to the next from going unnoticed.
         state.update(len(data).to_bytes(8, "little") + data)
     model = Model(weights.parse(weight_bytes), calibration.parse(calibration_bytes))
-    return ClassifyStage(model, taxonomy.parse(table), state.hexdigest()[:8])
+    return ClassifyStage(model, taxonomy.parse(table, retired), state.hexdigest()[:8], rules.parse(custom_rules))
+
+
+def _data(*names: str) -> list[bytes]:
+    folder = files("workers.classify")
+    return [folder.joinpath(name).read_bytes() for name in names]

@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from workers.classify import calibration, corpus, weights
+from workers.classify import calibration, corpus
 from workers.classify.features import MAX_WORDS, stem, windows, words
 from workers.classify.model import LOGIT_UNIT, Model, sigmoid
 from workers.classify.weights import MAGIC, Weights, WeightsError, dump, parse
@@ -29,8 +29,7 @@ def tiny() -> Weights:
 
 @pytest.fixture
 def plain() -> calibration.Calibration:
-    zeros = np.zeros(2, np.int64)
-    return calibration.Calibration(SUBJECTS, np.array([256, 0, 0, 0], np.int64), zeros, zeros + 500)
+    return calibration.parse(calibration.dump(SUBJECTS, ("", ""), [256, 0, 0, 0], [0, 0, 0, 0], [0, 0], [500, 500]))
 
 
 def test_the_file_of_weights_comes_back_as_it_went(tiny):
@@ -79,6 +78,15 @@ def test_nothing_known_gives_no_evidence(tiny, plain):
     assert scores.evidence == 0
 
 
+def test_a_subject_of_level_2_has_at_most_the_probability_of_the_one_above(tiny):
+    data = calibration.dump(SUBJECTS, ("", SUBJECTS[0]), [256, 0, 0, 0], [512, 0, 0, 0], [256, -128], [500, 500])
+    model = Model(tiny, calibration.parse(data))
+    first, second = model.score("cup goal vot", "").probability.tolist()
+    numbers = model.numbers("cup goal vot", "")
+    assert first == sigmoid(numbers[0, 0] + 256)
+    assert second == first * sigmoid(2 * numbers[1, 0] - 128) // 1000 < first
+
+
 def test_other_subjects_than_the_calibration_are_refused(tiny, plain):
     with pytest.raises(ValueError, match="subjects"):
         Model(dataclasses.replace(tiny, subjects=("medtop:01000000", "medtop:02000000")), plain)
@@ -92,7 +100,12 @@ def test_sigmoid_is_the_logistic_function_in_thousandths():
 
 @pytest.mark.parametrize(
     "text",
-    ['{"subjects":["a"],"coefficients":[1,2,3],"bias":[0],"threshold":[1]}', '{"subjects":["a"]}', "no json"],
+    [
+        '{"subjects":["a"],"parents":[""],"coefficients":[1,2,3],"second":[1,2,3,4],"bias":[0],"threshold":[1]}',
+        '{"subjects":["a"],"parents":["b"],"coefficients":[1,2,3,4],"second":[1,2,3,4],"bias":[0],"threshold":[1]}',
+        '{"subjects":["a"]}',
+        "no json",
+    ],
 )
 def test_a_damaged_calibration_is_refused(text):
     with pytest.raises(ValueError, match=r".+"):
@@ -128,9 +141,9 @@ def test_the_weights_that_ship_are_small_and_fit_their_calibration():
 def test_every_training_file_can_be_read_and_has_no_text_twice():
     examples = list(corpus.own_examples(1.0))
     texts = [example.text for example in examples]
-    assert len(set(texts)) == len(texts) > 800
+    assert len(set(texts)) == len(texts) > 2_000
     counts = {id: sum(id in example.subjects for example in examples) for id in corpus.SHORT_NAMES.values()}
-    assert min(counts.values()) >= 40
+    assert min(counts.values()) >= 140
     assert all(len(terms) == len(set(terms)) for terms in corpus.lexicon().values())
 
 
@@ -141,9 +154,28 @@ def test_no_test_article_is_in_the_training_files(articles):
 
 def test_training_repeats_itself():
     pytest.importorskip("sklearn")
-    from workers.classify import train
+    from workers.classify import calibrate, train
+    from workers.classify.articles import Labelled
+    from workers.classify.stage import read_taxonomy
 
-    examples = list(corpus.own_examples(1.0))
-    assert dump(train.train(examples)) == dump(train.train(examples))
-    weights_found = train.train(examples)
-    assert weights.parse(dump(weights_found)).weight.tolist() == weights_found.weight.tolist()
+    examples = [example for example in corpus.own_examples(1.0) if "second-" in example.theme]
+    bodies = [(f"outlet{n % 9}_{n}", example) for n, example in enumerate(corpus.own_examples(1.0)) if n % 12 == 0]
+    articles = [Labelled(id, "", example.text, example.subjects) for id, example in bodies if example.subjects]
+    runs = []
+    for _ in range(2):
+        trainer = train.Trainer(examples, articles, read_taxonomy())
+        runs.append((dump(trainer.train()), calibrate.fit(trainer, articles)))
+    assert runs[0] == runs[1]
+    assert Model(parse(runs[0][0]), calibration.parse(runs[0][1].data)).subjects == trainer.subjects
+
+
+def test_no_outlet_is_in_two_parts_of_the_calibration():
+    pytest.importorskip("sklearn")
+    from workers.classify import calibrate
+    from workers.classify.articles import Labelled
+
+    articles = [Labelled(f"out_let{n % 11}_{n}", "", "", frozenset()) for n in range(60)]
+    parts = calibrate.parts(articles)
+    assert sorted(number for part in parts for number in part) == list(range(60))
+    outlets = [{calibrate.outlet(articles[number].id) for number in part} for part in parts]
+    assert sum(len(found) for found in outlets) == 11

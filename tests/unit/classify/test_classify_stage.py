@@ -50,12 +50,26 @@ def test_the_article_goes_on_unchanged_but_for_subjects_and_processing(stage, re
 )
 def test_what_articles_are_about(stage, articles, name, wanted):
     subjects = stage.subjects(articles[name]["headline"], articles[name]["body"], "en")
-    found = ids(subjects)
+    found = [item.id for item in subjects.items if item.level == 1]
     expected = {SHORT_NAMES[short] for short in wanted}
     assert subjects.status == "ok"
     assert expected <= set(found)
     assert found[0] in expected
-    assert len(found) <= len(expected) + 1
+    # A neighbour or two may come along: refugees, say, bring conflict with them (see the model card).
+    assert len(found) <= len(expected) + 2
+
+
+def test_level_2_stands_only_beside_its_parent_and_is_no_likelier(stage, articles):
+    second = 0
+    for item in articles.values():
+        found = {subject.id: subject for subject in stage.subjects(item["headline"], item["body"], "en").items}
+        for subject in found.values():
+            concept = stage.taxonomy.concepts[subject.id]
+            assert (subject.level, subject.name) == (concept.level, concept.name)
+            if subject.level == 2:
+                second += 1
+                assert subject.probability <= found[concept.parent].probability
+    assert second >= len(articles) // 2
 
 
 def test_probabilities_fall_and_have_three_decimals(stage, articles):
@@ -182,6 +196,6 @@ def test_the_sample_is_about_politics_crime_and_migration(stage, shared):
     text = (shared / "samples/scraped-article-1.txt").read_text("utf-8")
     headline = text.split("\n", 1)[0]
     start, end = text.index("The Trump administration is in talks"), text.index("en route.") + len("en route.")
-    found = ids(stage.subjects(headline, text[start:end], "en"))
+    found = [item.id for item in stage.subjects(headline, text[start:end], "en").items if item.level == 1]
     assert {POLITICS, CRIME} <= set(found) <= {POLITICS, CRIME, SOCIETY}
-    assert found[0] == POLITICS
+    assert found[0] in {POLITICS, CRIME}
