@@ -187,8 +187,8 @@ def test_every_expression_of_every_dashboard_and_rule_finds_its_data(
 
     # Nothing fires while all is well, and no rule failed to be evaluated.
     firing = {alert["labels"]["alertname"] for alert in server.get("alerts")["alerts"] if alert["state"] == "firing"}
-    # A reason that was never seen before is new, in a pipeline that has just begun; and how fresh articles are depends on
-    # the machine that the test runs on.
+    # A reason that was never seen before is new, in a pipeline that has just begun; and how fresh articles are depends
+    # on the machine that the test runs on.
     assert firing <= {"NewsmillNewDeadLetterReason", "NewsmillFreshnessBurnsFast", "NewsmillFreshnessBurnsSlowly"}
     groups = server.get("rules")["groups"]
     assert not [rule["name"] for group in groups for rule in group["rules"] if rule["health"] != "ok"]
