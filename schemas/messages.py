@@ -111,6 +111,14 @@ class Match(Struct, kw_only=True, frozen=True, omit_defaults=True):
     version: Annotated[str | None, Meta(description="version of the stage whose rule it was")] = None
 
 
+Origins = Annotated[tuple[str, ...], Meta(description="news agencies that the text credits")]
+IndependentSources = Annotated[
+    Annotated[int, Meta(ge=1)],
+    Meta(description="sources of the cluster as far as known now; copies of one wire story count once"),
+]
+Joins = Annotated[tuple[ArticleId, ...], Meta(description="clusters that are one with `cluster_id` from now on")]
+
+
 class Changes(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """What a revision changed, estimated from what is kept of the text before it."""
 
@@ -146,14 +154,9 @@ class UniqueArticle(Article, kw_only=True, frozen=True, omit_defaults=True):
     revision: Annotated[Annotated[int, Meta(ge=1)], Meta(description="counts from 1")]
     cluster_id: Annotated[ArticleId, Meta(description="id of the first article of the story's cluster")]
     match: Annotated[Match | None, Meta(description="the article it revises or resembles")] = None
-    origins: Annotated[tuple[str, ...], Meta(description="news agencies that the text credits")] = ()
-    independent_sources: Annotated[
-        Annotated[int, Meta(ge=1)],
-        Meta(description="sources of the cluster as far as known now; copies of one wire story count once"),
-    ] = 1
-    joins: Annotated[
-        tuple[ArticleId, ...], Meta(description="clusters that are one with `cluster_id` from now on")
-    ] = ()
+    origins: Origins = ()
+    independent_sources: IndependentSources = 1
+    joins: Joins = ()
     changes: Annotated[Changes | None, Meta(description="what a revision changed")] = None
 
 
@@ -180,14 +183,9 @@ class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
         None
     )
     fetched_at: Annotated[Instant | None, Meta(description="when the scraper fetched the page")] = None
-    origins: Annotated[tuple[str, ...], Meta(description="news agencies that the text credits")] = ()
-    independent_sources: Annotated[
-        Annotated[int, Meta(ge=1)],
-        Meta(description="sources of the cluster as far as known now; copies of one wire story count once"),
-    ] = 1
-    joins: Annotated[
-        tuple[ArticleId, ...], Meta(description="clusters that are one with `cluster_id` from now on")
-    ] = ()
+    origins: Origins = ()
+    independent_sources: IndependentSources = 1
+    joins: Joins = ()
 
 
 class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -212,14 +210,9 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     fingerprint_version: Annotated[str, Meta(description="format of the fingerprint")]
     match: Annotated[Match | None, Meta(description="the article it was matched with")] = None
     url: Annotated[str | None, Meta(description="canonical URL: tracking parameters and fragment removed")] = None
-    origins: Annotated[tuple[str, ...], Meta(description="news agencies that the text credits")] = ()
-    independent_sources: Annotated[
-        Annotated[int, Meta(ge=1)],
-        Meta(description="sources of the cluster as far as known now; copies of one wire story count once"),
-    ] = 1
-    joins: Annotated[
-        tuple[ArticleId, ...], Meta(description="clusters that are one with `cluster_id` from now on")
-    ] = ()
+    origins: Origins = ()
+    independent_sources: IndependentSources = 1
+    joins: Joins = ()
     changes: Annotated[Changes | None, Meta(description="what a revision changed")] = None
     writer: Annotated[
         Annotated[int, Meta(ge=0, le=63)] | None,
