@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from schemas import topics
 from schemas.codec import InvalidMessage, decode, encode
@@ -15,7 +15,7 @@ from workers.entities.cities import cities
 from workers.entities.gazetteer import known_names
 from workers.entities.languages import find_countries, reads_english
 from workers.entities.lexicon import lexicon
-from workers.entities.mentions import find_mentions, with_hits
+from workers.entities.mentions import Found, find_all_mentions, with_hits
 from workers.entities.resolve import resolve
 from workers.entities.rules import LANGUAGES, find_by_rules
 from workers.entities.spacy_tagger import SpacyTagger
@@ -50,14 +50,17 @@ class EntitiesStage(Stage):
 
     def process(self, batch: Sequence[Record]) -> list[Outcome]:
         """Return one outcome for each record: the article with its entities, or a rejection (`bad_article`)."""
-        return [self._outcome(record) for record in batch]
+        read: list[UniqueArticle | Reject] = []
+        for record in batch:
+            try:
+                read.append(decode(record.value, UniqueArticle))
+            except InvalidMessage as error:
+                read.append(Reject("bad_article", str(error)))
+        articles = [one for one in read if isinstance(one, UniqueArticle)]
+        found = iter(self.entities_of([(one.headline, one.body, one.language) for one in articles]))
+        return [one if isinstance(one, Reject) else self._outcome(one, next(found)) for one in read]
 
-    def _outcome(self, record: Record) -> Outcome:
-        try:
-            article = decode(record.value, UniqueArticle)
-        except InvalidMessage as error:
-            return Reject("bad_article", str(error))
-        entities = self.entities(article.headline, article.body, article.language)
+    def _outcome(self, article: UniqueArticle, entities: Entities) -> Outcome:
         fields = {name: getattr(article, name) for name in UniqueArticle.__struct_fields__}
         fields["processing"] = article.processing | {self.name: self.version}
         try:
@@ -70,16 +73,27 @@ class EntitiesStage(Stage):
 
     def entities(self, headline: str, body: str, language: str) -> Entities:
         """Return the entities of a text in `language` (a BCP 47 tag, `und` where unknown)."""
-        english = reads_english(language, body)
-        if english:
-            found = find_mentions(headline, body, self._tagger)
-        elif (primary := language.lower().partition("-")[0]) in LANGUAGES:
-            found = find_by_rules(headline, body, primary)
-        else:
-            found = find_countries(headline, body)
-        if self._gazetteer is not None:
-            found = with_hits(headline, body, found, self._gazetteer)
-        return Entities(status="ok" if english else "unsupported_language", items=resolve(headline, body, found))
+        return self.entities_of([(headline, body, language)])[0]
+
+    def entities_of(self, texts: Sequence[tuple[str, str, str]]) -> list[Entities]:
+        """Return the entities of each text (headline, body, language), as `entities` does for it alone."""
+        english = [reads_english(language, body) for _, body, language in texts]
+        read = [(headline, body) for (headline, body, _), is_read in zip(texts, english, strict=True) if is_read]
+        tagged = iter(find_all_mentions(read, self._tagger))
+        out = []
+        for (headline, body, language), is_read in zip(texts, english, strict=True):
+            found = next(tagged) if is_read else self._without_model(headline, body, language)
+            if self._gazetteer is not None:
+                found = with_hits(headline, body, found, self._gazetteer)
+            status: Literal["ok", "unsupported_language"] = "ok" if is_read else "unsupported_language"
+            out.append(Entities(status=status, items=resolve(headline, body, found)))
+        return out
+
+    def _without_model(self, headline: str, body: str, language: str) -> list[Found]:
+        primary = language.lower().partition("-")[0]
+        if primary in LANGUAGES:
+            return find_by_rules(headline, body, primary)
+        return find_countries(headline, body)
 
 
 def load(gazetteer: Path | None = None, spacy_model: str | None = None) -> EntitiesStage:

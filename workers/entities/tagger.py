@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,22 @@ class Tagger(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchTagger(Tagger, Protocol):
+    """A tagger that is faster with several documents at once."""
+
+    def tag_all(self, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
+        """Return, for each document, what `tag` returns for it alone."""
+        ...
+
+
+def tag_all(tagger: Tagger, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
+    """Return, for each document, what `tagger.tag` returns for it."""
+    if isinstance(tagger, BatchTagger):
+        return tagger.tag_all(documents)
+    return [tagger.tag(document) for document in documents]
+
+
 class CrfTagger:
     """Linear-chain conditional random field (Lafferty, McCallum, Pereira 2001), decoded with integers.
 
@@ -76,9 +92,16 @@ class CrfTagger:
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[Span]]:
         """Return the spans of each sentence of one document (see Tagger)."""
-        if not sentences:
-            return []
-        scores, starts = self._emissions(document_keys(sentences))
+        return self.tag_all([sentences])[0]
+
+    def tag_all(self, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
+        """Return the spans of each sentence of each document. Only a sentence's own document has a say in them."""
+        keys = [keys for document in documents for keys in document_keys(document)]
+        spans = iter(self._tagged(keys) if keys else ())
+        return [[next(spans) for _ in document] for document in documents]
+
+    def _tagged(self, sentences: list[list[Key]]) -> list[list[Span]]:
+        scores, starts = self._emissions(sentences)
         order = sorted(range(len(sentences)), key=lambda number: (-len(sentences[number]), number))
         found: list[list[Span]] = [[] for _ in sentences]
         for at in range(0, len(order), _BATCH):
