@@ -250,8 +250,8 @@ class Chaos:
             self.until(lambda: self._shared("dedup"), "both are members again")
             ended = owner.exits[before:]
             self._say(
-                f"{owner.name} stood still for {thawed - frozen:.1f} s (its transaction: {doing}); {other.name} had the "
-                f"partition after {owned - frozen:.1f} s; then the first "
+                f"{owner.name} stood still for {thawed - frozen:.1f} s (its transaction: {doing}); {other.name} had "
+                f"the partition after {owned - frozen:.1f} s; then the first "
                 f"{f'ended with status {ended[0].status}' if ended else 'joined again'}"
             )
 
