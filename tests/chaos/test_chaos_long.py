@@ -102,15 +102,15 @@ def test_faust_loses_nothing_and_repeats_the_same_bytes(
 def test_kafka_shuts_out_a_dedup_worker_that_stood_still(
     broker: LocalKafka, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = Plan("kafka", invented(6_000, seed), 4, batch_records=100, ahead=600, times=0, seed=seed)
+    plan = Plan("kafka", invented(15_000, seed), 4, batch_records=100, ahead=600, times=0, seed=seed)
     chaos = Chaos(plan, broker, tmp_path)
     with chaos.running():
-        chaos.at(0.1)
+        chaos.at(0.05)
         chaos.seconds_join()
-        for share in (0.2, 0.35, 0.5, 0.65):
+        for share in (0.1, 0.3, 0.5, 0.7):
             chaos.at(share)
             chaos.freeze_dedup()
-        chaos.at(0.8)
+        chaos.at(0.9)
         chaos.seconds_leave("asked")
         chaos.finish()
     with capsys.disabled():

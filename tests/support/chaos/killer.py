@@ -123,7 +123,7 @@ class Killer:
                 return False
             # Half of them while a batch is written, or soon after.
             if self._rng.random() < 0.5:
-                self._writes(stage)
+                self.wait_for_writing(stage)
                 time.sleep(self._rng.uniform(0, 0.004))
             else:
                 time.sleep(self._rng.uniform(0, 1.0))
@@ -143,12 +143,14 @@ class Killer:
         at = self._supervisor.kill(slot, again=again)
         if at is None:
             return None
-        doing = "" if self._engine == "faust" else self._broker.transaction(self._transactional_id(slot))
-        self.kills.append(Kill(slot.name, at, doing, alone))
+        self.kills.append(Kill(slot.name, at, self.doing(slot), alone))
         return self.kills[-1]
 
-    def _transactional_id(self, slot: Slot) -> str:
-        return f"{self._settings.namespace}newsmill.{slot.stage}.{slot.instance}"
+    def doing(self, slot: Slot) -> str:
+        """Return the state of the slot's transaction, in the broker's words; empty for an engine that has none."""
+        if self._engine == "faust":
+            return ""
+        return self._broker.transaction(f"{self._settings.namespace}newsmill.{slot.stage}.{slot.instance}")
 
     def _at_work(self, stage: str) -> Slot | None:
         """Return a worker of `stage` that owns partitions and whose stage has committed since it last ended."""
@@ -160,7 +162,7 @@ class Killer:
         ended = slot.exits[-1].at if slot.exits else 0.0
         return slot if self._watch.moved_after(stage, ended + SETTLED_SECONDS) else None
 
-    def _writes(self, stage: str) -> None:
+    def wait_for_writing(self, stage: str) -> None:
         """Return when records arrive on the sink of `stage`, committed or not; after some seconds in any case."""
         if not answers(self._settings):
             return

@@ -11,8 +11,8 @@ from tests.support.chaos.watch import Watch
 
 
 def recoveries(kills: Sequence[Kill], watch: Watch) -> dict[str, list[float]]:
-    """Return by stage the seconds from each kill until the stage committed again, where no other worker of it was
-    there to go on, and where there was something left to do."""
+    """Return by stage the seconds from each kill until the stage committed again, where no other worker of the stage
+    was there to go on and something was left to do."""
     found: dict[str, list[float]] = {}
     for kill in kills:
         if kill.alone:

@@ -237,8 +237,10 @@ class Chaos:
         with self.killer.held():
             owner, other = self._dedup_owner()
             before = len(owner.exits)
+            self.killer.wait_for_writing("dedup")
             self.supervisor.send(owner, signal.SIGSTOP)
             frozen = time.monotonic()
+            doing = self.killer.doing(owner)
             self.until(lambda: self._owned_by(other.name), f"{other.name} takes over")
             owned = time.monotonic()
             self.until(lambda: self.watch.moved_after("dedup", owned) is not None, f"{other.name} goes on")
@@ -248,8 +250,9 @@ class Chaos:
             self.until(lambda: self._shared("dedup"), "both are members again")
             ended = owner.exits[before:]
             self._say(
-                f"{owner.name} stood still for {thawed - frozen:.1f} s; {other.name} had taken over after "
-                f"{owned - frozen:.1f} s; then it {f'ended with status {ended[0].status}' if ended else 'joined again'}"
+                f"{owner.name} stood still for {thawed - frozen:.1f} s (its transaction: {doing}); {other.name} had "
+                f"the partition after {owned - frozen:.1f} s; then the first "
+                f"{f'ended with status {ended[0].status}' if ended else 'joined again'}"
             )
 
     def _dedup_owner(self) -> tuple[Slot, Slot]:
