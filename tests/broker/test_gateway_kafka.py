@@ -266,7 +266,9 @@ def test_while_the_broker_is_away_senders_are_told_to_wait_and_then_nothing_is_m
         here = Place(broker.bootstrap, "away", tmp_path / "state")
         with running(here, tmp_path, NEWSMILL_GATEWAY_TIMEOUT_S="3") as gateway:
             asyncio.run(asyncio.wait_for(test(gateway), 120))
-            assert "Traceback" not in gateway.log.read_text()
+            # kafka-python may show one of its own for the connection that broke.
+            ours = [line for line in gateway.log.read_text().splitlines() if '"logger":"kafka.' not in line]
+            assert not [line for line in ours if "Traceback" in line]
         assert set(here.values(topics.RAW)) == {b'{"text": "before"}', b'{"text": "meanwhile"}'}
     finally:
         broker.kill()

@@ -63,7 +63,7 @@ class Life:
                 sample.labels["reason"]: int(sample.value)
                 for family in self.metrics.dead_letters.collect()
                 for sample in family.samples
-                if sample.name.endswith("_total")
+                if sample.name.endswith("_total") and sample.value
             }
         )
 
