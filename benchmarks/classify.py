@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -188,9 +188,13 @@ def _first_as_headline(article: Labelled) -> Labelled:
     return replace(article, headline=head[0], body=article.body[head.end() :].strip()) if head else article
 
 
+def outlet(article: Labelled) -> str:
+    """Return the outlet of an article: its id up to the last underscore."""
+    return article.id.rsplit("_", 1)[0]
+
+
 def strip_boilerplate(articles: Sequence[Labelled]) -> list[Labelled]:
     """Return the articles without what shows the outlet: dateline, its name, lines that recur in its articles."""
-    outlet: Callable[[Labelled], str] = lambda article: article.id.rsplit("_", 1)[0]  # noqa: E731
     lines = Counter((outlet(a), line) for a in articles for line in {line.strip() for line in a.body.splitlines()})
     cleaned = []
     for article in articles:

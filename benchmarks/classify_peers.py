@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def peers(
     start = time.process_time()
     rows = vectors.transform(sought)
     spent = (time.process_time() - start) / len(sought)
-    make = lambda: LinearSVC(C=0.5, random_state=0)  # noqa: E731
+    make = partial(LinearSVC, C=0.5, random_state=0)
     yield "TF-IDF + linear SVM", _decide(make, matrix, rows, wanted, weight, len(known), ids), spent
     try:
         import wordllama
@@ -53,8 +54,8 @@ def peers(
     start = time.process_time()
     rows = csr_matrix(model.embed(sought, norm=True))
     spent = (time.process_time() - start) / len(sought)
-    make = lambda: LogisticRegression(C=20.0, max_iter=300)  # noqa: E731
-    yield "wordllama + LR", _decide(make, dense, rows, wanted, weight, len(known), ids), spent
+    make_dense = partial(LogisticRegression, C=20.0, max_iter=300)
+    yield "wordllama + LR", _decide(make_dense, dense, rows, wanted, weight, len(known), ids), spent
 
 
 def _text(article: Labelled) -> str:
