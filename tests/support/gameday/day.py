@@ -57,9 +57,8 @@ class Day:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Have everything at work."""
-        rule_file, config = self.where / "rules.yml", self.where / "prometheus.yml"
-        rule_file.write_text(rules.faster(self.speed))
-        config.write_text(rules.configuration(self.ports, rule_file, self.speed))
+        config = self.where / "prometheus.yml"
+        config.write_text(rules.configuration(self.ports, rules.faster(self.speed, self.where), self.speed))
         with self.supervisor.running(), prometheus.running(config, self.where / "prometheus") as self.server:
             self.alerts = Alerts(self.server)
             try:
