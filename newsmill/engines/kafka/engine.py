@@ -136,6 +136,9 @@ class KafkaEngine:
             return
         membership = self._consumer.group_metadata()
         self.health.ready("" if self._consumer.assignment() else "no partition is assigned")
+        if polled:
+            # A batch in hand is input that waits: one that never ends must be seen, and nothing is measured meanwhile.
+            self.health.waiting(True)
         try:
             for batch in self._cut(polled):
                 self._on_step("polled")

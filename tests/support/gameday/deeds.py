@@ -106,7 +106,7 @@ def break_a_layout(day: Day) -> Undo:
     """One source of eight sends pages without an article in them."""
 
     def twist(document: Raw) -> Raw:
-        if document.key != b"alder-times.example" or b'"title"' not in document.value:
+        if document.key != b"alder times" or b'"title"' not in document.value:
             return document
         page = "<html><head><title>Alder Times</title></head><body><div id='app'></div></body></html>"
         whole = orjson.loads(document.value)
