@@ -63,11 +63,15 @@ types: $(DEV) ## check types
 
 .PHONY: test
 test: lint types ## run everything that must pass: lint, types, all tests but the long ones
-	$(BIN)/python -m pytest -m 'not chaos'
+	$(BIN)/python -m pytest -m 'not chaos and not gameday'
 
 .PHONY: chaos
 chaos: $(DEV) ## run the long tests: workers and brokers killed over and over
 	$(BIN)/python -m pytest -m chaos
+
+.PHONY: gameday
+gameday: $(DEV) ## break everything in turn under load, and see which alerts fire and end: half an hour
+	$(BIN)/python -m pytest -m gameday
 
 .PHONY: dashboards
 dashboards: $(DEV) ## write the Grafana dashboards (deploy/grafana/dashboards) from their code

@@ -217,7 +217,7 @@ ALL = (
         ("NewsmillInputHeldBack",),
         600,
     ),
-    Deed("the broker is stopped", stop_the_broker, "it is started", ("NewsmillWorkerNotReady",), 900),
+    Deed("the broker is stopped", stop_the_broker, "it is started", ("NewsmillNobodyReady",), 900),
     Deed(
         "a source changes its layout: pages come without a text",
         break_a_layout,
@@ -229,7 +229,7 @@ ALL = (
         "a fifth of the input is bad bytes",
         feed_bad_bytes,
         "they stop",
-        ("NewsmillDeadLetters", "NewsmillNewDeadLetterReason"),
+        ("NewsmillDeadLetters",),
         1800,
     ),
     Deed(
@@ -243,7 +243,7 @@ ALL = (
         "a record on which entities never comes back",
         feed_what_a_stage_hangs_on,
         "the probe of /healthz has it started again, until the record is a dead letter",
-        ("NewsmillWorkerNotReady",),
+        ("NewsmillWorkerStalled",),
         900,
     ),
     Deed(

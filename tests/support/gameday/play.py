@@ -30,14 +30,18 @@ class Scene:
     """Figures of the overview that changed colour until the deed was put right."""
 
 
-def quiet(day: Day) -> None:
-    """Wait until nothing fires."""
-    day.until(lambda: not day.alerts.firing(), "nothing fires", RESOLVED_SECONDS / day.speed + 60)
+def quiet(day: Day, named: tuple[str, ...] = ()) -> None:
+    """Wait until nothing fires; with `named`, none of these."""
+    day.until(
+        lambda: not [found for found in day.alerts.firing() if not named or found.name in named],
+        "nothing fires",
+        RESOLVED_SECONDS / day.speed + 60,
+    )
 
 
-def play(day: Day, deed: Deed) -> Scene:
-    """Play `deed`. Fails when what it has set off does not end."""
-    quiet(day)
+def play(day: Day, deed: Deed, named: tuple[str, ...] = ()) -> Scene:
+    """Play `deed`; with `named` look at these alerts alone. Fails when what it has set off does not end."""
+    quiet(day, named)
     day.stay(60)
     done = time.time()
     undo = deed.do(day)
@@ -51,8 +55,8 @@ def play(day: Day, deed: Deed) -> Scene:
     undone = time.time()
     not_fired = tuple(sorted(missing()))
     undo()
-    quiet(day)
-    fired = tuple(day.alerts.fired(done))
+    quiet(day, named)
+    fired = tuple(found for found in day.alerts.fired(done) if not named or found.name in named)
     return Scene(
         deed,
         done,
