@@ -35,6 +35,7 @@ COMMANDS: Final = (
     Command("status", "newsmill.cli.status", "command", "Tell whether all is well: throughput, lag, problems."),
     Command("trace", "newsmill.cli.trace", "command", "Show what happened to an article, and why."),
     Command("dedup", "newsmill.cli.dedup", "command", "Say why two articles are or are not copies."),
+    Command("ingest", "newsmill.cli.ingest", "command", "Rebuild what ingest has learnt of its sources."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 
