@@ -29,9 +29,9 @@ ARTICLES_OF_SOURCE: Final = 128
 
 MOST_SOURCES: Final = 20_000
 MOST_ENTRIES: Final = 600_000
-"""Lines and articles of all sources of a partition, about 140 bytes each."""
+"""Lines and articles of all sources of a partition, unless it is told otherwise."""
 
-ENTRY_BYTES: Final = 140
+ENTRY_BYTES: Final = 80
 _SOURCE_BYTES: Final = 900
 _DECISION_BYTES: Final = 80
 _SLACK: Final = 8
@@ -89,7 +89,8 @@ def times_in(packed: int, epoch: int) -> int:
 class Memory:
     """The sources of one partition, and its latest decisions. Bounded in all; what was seen longest ago goes first."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_entries: int = MOST_ENTRIES) -> None:
+        self.most_entries = most_entries
         self.sources: dict[str, Source] = {}
         self.decisions = Decisions()
         self.last_offset = -1
@@ -254,12 +255,12 @@ class Memory:
         """Let go whole sources: first those with one article (anyone can make up many), the longest unseen first."""
         if (
             len(self.sources) <= MOST_SOURCES * (_SLACK + 1) // _SLACK
-            and self.entries <= MOST_ENTRIES * (_SLACK + 1) // _SLACK
+            and self.entries <= self.most_entries * (_SLACK + 1) // _SLACK
         ):
             return
         order = sorted((len(source.recent) > 1, source.seen, name) for name, source in self.sources.items())
         for _, _, name in order:
-            if len(self.sources) <= MOST_SOURCES and self.entries <= MOST_ENTRIES:
+            if len(self.sources) <= MOST_SOURCES and self.entries <= self.most_entries:
                 return
             self._drop(name)
 

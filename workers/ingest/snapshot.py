@@ -40,6 +40,7 @@ class _Source(Struct, frozen=True, array_like=True):
 class _Memory(Struct, frozen=True):
     version: str
     form: int
+    most_entries: int
     last_offset: int
     watermark_us: int
     records: int
@@ -58,6 +59,7 @@ def dump(memory: Memory, version: str) -> bytes:
         _Memory(
             version=version,
             form=FORM,
+            most_entries=memory.most_entries,
             last_offset=memory.last_offset,
             watermark_us=memory.watermark_us,
             records=memory.records,
@@ -83,25 +85,28 @@ def dump(memory: Memory, version: str) -> bytes:
     return b"".join((MAGIC, body, hashlib.blake2b(MAGIC + body, digest_size=_SUM_BYTES).digest()))
 
 
-def load(data: bytes, version: str) -> Memory:
-    """Return the memory in `data`. Raises StateVersionError when it is damaged or of another version."""
+def load(data: bytes, version: str, most_entries: int) -> Memory:
+    """Return the memory in `data`. Raises StateVersionError when it is damaged, or of another version or bound."""
     if not data.startswith(MAGIC):
         raise StateVersionError(f"not a snapshot of ingest: {data[:30]!r}, not {MAGIC!r}")
     if hashlib.blake2b(data[:-_SUM_BYTES], digest_size=_SUM_BYTES).digest() != data[-_SUM_BYTES:]:
         raise StateVersionError(f"the snapshot is damaged: wrong checksum over {len(data)} bytes")
     try:
         plain = msgspec.msgpack.decode(data[len(MAGIC) : -_SUM_BYTES], type=_Memory)
-        if (plain.version, plain.form) != (version, FORM):
-            raise StateVersionError(
-                f"the snapshot is of {plain.version} with form {plain.form}, this is {version} with form {FORM}"
-            )
+        for what, there, wanted in (
+            ("version", plain.version, version),
+            ("form", plain.form, FORM),
+            ("bound", plain.most_entries, most_entries),
+        ):
+            if there != wanted:
+                raise StateVersionError(f"the snapshot has {what} {there}, this is {wanted}")
         return _memory(plain)
     except (msgspec.MsgspecError, ValueError) as error:
         raise StateVersionError(f"the snapshot can't be read: {error}") from error
 
 
 def _memory(plain: _Memory) -> Memory:
-    memory = Memory()
+    memory = Memory(plain.most_entries)
     memory.last_offset, memory.watermark_us = plain.last_offset, plain.watermark_us
     memory.records = plain.records
     memory.decisions = Decisions.of(plain.first, plain.offsets, plain.cuts)

@@ -57,9 +57,12 @@ class IngestStage(StatefulStage):
     log_topic = topics.INGEST_LOG
     heavy_prepare = True
 
-    def __init__(self, languages: LanguageIdentifier, *, keep_removed: bool = False) -> None:
+    def __init__(
+        self, languages: LanguageIdentifier, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES
+    ) -> None:
         self._languages = languages
         self._keep_removed = keep_removed
+        self._max_entries = max_entries
         self._memories: dict[int, Memory] = {}
         parts = [f"{library} {library_version(library)}" for library in _LIBRARIES]
         parts += [f"unicode {unicodedata.unidata_version}", f"language {languages.version}"]
@@ -67,12 +70,13 @@ class IngestStage(StatefulStage):
         self.version = f"{VERSION}+{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:8]}"
 
     @classmethod
-    def load(cls, *, keep_removed: bool = False) -> IngestStage:
+    def load(cls, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES) -> IngestStage:
         """Return the stage with the language model that its wheel carries (read from disk once, nothing downloaded).
 
-        With `keep_removed` its articles say which lines went and why, for audits.
+        With `keep_removed` its articles say which lines went and why, for audits. `max_entries`: most lines and articles
+        that are remembered for a partition.
         """
-        return cls(FastTextIdentifier(), keep_removed=keep_removed)
+        return cls(FastTextIdentifier(), keep_removed=keep_removed, max_entries=max_entries)
 
     def prepare(self, record: Record) -> Draft | Reject:
         """Parse and extract: all the work that needs this record alone. The result is plain data and picklable."""
@@ -140,7 +144,7 @@ class IngestStage(StatefulStage):
 
     def load_snapshot(self, partition: int, data: bytes) -> None:
         """Replace the state of `partition`. Raises StateVersionError, state unchanged, when `data` does not fit."""
-        self._memories[partition] = snapshot.load(data, self.version)
+        self._memories[partition] = snapshot.load(data, self.version, self._max_entries)
 
     def state_size(self) -> tuple[int, int]:
         """Return (lines and articles, bytes) held over all partitions."""
@@ -149,12 +153,12 @@ class IngestStage(StatefulStage):
 
     def state_limit(self) -> int:
         """Return the lines and articles that it may hold over the partitions that it has."""
-        return MOST_ENTRIES * max(1, len(self._memories))
+        return self._max_entries * max(1, len(self._memories))
 
     def _memory(self, partition: int) -> Memory:
         memory = self._memories.get(partition)
         if memory is None:
-            memory = self._memories[partition] = Memory()
+            memory = self._memories[partition] = Memory(self._max_entries)
         return memory
 
     def _outcome(self, record: Record) -> Outcome:

@@ -353,9 +353,8 @@ def test_a_hundred_thousand_sources_of_one_line_are_bounded(monkeypatch: pytest.
     assert "real" in held.sources, "made-up sources take no place from one that has several articles"
 
 
-def test_entries_are_bounded_over_all_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MOST_ENTRIES", 1_000)
-    held = Memory()
+def test_entries_are_bounded_over_all_sources() -> None:
+    held = Memory(1_000)
     for n in range(400):
         held.apply(n, f"s{n % 40}", n, 1_000_000, range(n * 16, n * 16 + 16), story=True, cut=b"")
         assert held.entries <= 1_200
