@@ -121,9 +121,7 @@ def measure_stream(path: Path, show: bool) -> None:
             lines = [gone["text"] for gone in article.get("removed", ()) if gone["reason"] == RECURS]
             touched += bool(lines)
             cut.update((article["source"], line) for line in lines)
-    print(
-        f"{len(logs):,} articles of {path.name}: {touched} lose {cut.total()} lines that recur, {len(cut)} of them different"
-    )
+    print(f"{len(logs):,} articles of {path.name}: {touched} lose {cut.total()} lines that recur, {len(cut)} different")
     for (source, line), times in cut.most_common() if show else ():
         print(f"  {times:4} {source}: {line[:140]}")
     costs, sizes = [], []
@@ -146,8 +144,8 @@ def measure_stream(path: Path, show: bool) -> None:
     entries, told = fresh.state_size()
     logs.sort()
     print(
-        f"learning: {min(costs):.1f} us an article; log entries of {logs[len(logs) // 2]} bytes (median; nine in ten below "
-        f"{logs[len(logs) * 9 // 10]})\nstate: {entries:,} lines and articles, {sizes[0] / entries:.0f} bytes each "
+        f"learning: {min(costs):.1f} us an article; log entries of {logs[len(logs) // 2]} bytes (median; nine in ten "
+        f"below {logs[len(logs) * 9 // 10]})\nstate: {entries:,} lines and articles, {sizes[0] / entries:.0f} bytes each "
         f"(told: {told / entries:.0f}), {sizes[0] / len(logs):.0f} bytes a document"
     )
 

@@ -73,8 +73,8 @@ class IngestStage(StatefulStage):
     def load(cls, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES) -> IngestStage:
         """Return the stage with the language model that its wheel carries (read from disk once, nothing downloaded).
 
-        With `keep_removed` its articles say which lines went and why, for audits. `max_entries`: most lines and articles
-        that are remembered for a partition.
+        With `keep_removed` its articles say which lines went and why, for audits. `max_entries`: most lines and
+        articles that are remembered for a partition.
         """
         return cls(FastTextIdentifier(), keep_removed=keep_removed, max_entries=max_entries)
 
