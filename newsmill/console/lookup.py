@@ -83,11 +83,8 @@ class Lookup:
                 }
             )
         except _Stopped:
-            self._answers.put(
-                {
-                    "problem": f"the search was given up after {MOST_SECONDS:.0f} s: look at less time, or use `newsmill trace`"
-                }
-            )
+            what_else = "look back less far, or use `newsmill trace`"
+            self._answers.put({"problem": f"the search was given up after {MOST_SECONDS:.0f} s: {what_else}"})
         except (KafkaError, OSError) as error:
             self._answers.put({"problem": f"Kafka does not answer: {clip(str(error) or type(error).__name__)}"})
         except Exception:

@@ -6,6 +6,7 @@ Whatever is in a record may be hostile. Here it is bounded; the page writes it a
 from __future__ import annotations
 
 import base64
+import codecs
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -153,13 +154,11 @@ def dead_letter_item(record: Record) -> Item:
 
 def readable(raw: bytes, *, cut: bool) -> bool:
     """Return whether `raw` is text (UTF-8 without control characters but those of lines), which may be `cut` off."""
-    for missing in range(4 if cut else 1):
-        try:
-            text = raw[: len(raw) - missing].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-        return not any(ord(c) < 32 and c not in "\t\n\r" for c in text)
-    return False
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(raw, final=not cut)
+    except UnicodeDecodeError:
+        return False
+    return not any(ord(c) < 32 and c not in "\t\n\r" for c in text)
 
 
 def web_address(url: str | None) -> str | None:

@@ -109,9 +109,9 @@ def search(
         origins = {_origin(record) for record in found.records}
         needle = _needle(wanted)
         for record in reader.whole(topics.DEAD_LETTERS):
-            if record.key == key or _origin(record) in origins or (needle and needle in (record.value or b"")):
-                if not found.take(record, found.dead):
-                    break
+            is_its = record.key == key or _origin(record) in origins or (needle and needle in (record.value or b""))
+            if is_its and not found.take(record, found.dead):
+                break
         origins |= {_origin(record) for record in found.dead}
         for origin in sorted(origins):
             if (brought_in := reader.at(origin)) is not None and found.take(brought_in, []):

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 CACHE = Path.home() / ".cache" / "newsmill" / "chromium"
 
-FONTS = ("fonts-inter",)
+FONTS = ("fonts-inter", "fonts-sil-charis")
 """What the page asks for first; pictures for the documents are taken with it."""
 
 _INSTALLED = ("chromium", "chromium-browser", "google-chrome")

@@ -60,7 +60,7 @@ export async function show(place) {
   try {
     const article = await (await ask(`/api/articles/${encodeURIComponent(place)}`, asking.signal)).json();
     open = { place, cluster: article.cluster };
-    detail.replaceChildren(...page(article));
+    detail.replaceChildren(...page(article).filter((part) => part !== null));
     detail.scrollTop = 0;
   } catch (error) {
     if (error.name !== "AbortError") detail.replaceChildren(el("p", { class: "empty" }, reason(error)));
@@ -86,6 +86,7 @@ function page(article) {
     foreign("h2", language, { class: "title" }, pieces(article.headline, article)),
     el("p", { class: "meta" }, el("bdi", {}, meta.join(" · ")), article.url ? [" · ", webLink(article.url, "open the page")] : null),
     subjects(article),
+    legend(article),
     foreign("div", language, { class: "body" },
       article.paragraphs.map((parts) => el("p", {}, pieces(parts, article))),
       article.hidden ? el("p", { class: "more", lang: "en", dir: "ltr" }, `… ${whole(article.hidden)} more characters`) : null),
@@ -102,6 +103,11 @@ function pieces(parts, article) {
     const entity = article.entities[index];
     return el("mark", { class: entity.type.toLowerCase(), title: `${entity.name} (${TYPES[entity.type]})` }, text);
   });
+}
+
+function legend(article) {
+  const types = Object.keys(TYPES).filter((type) => article.entities.some((entity) => entity.type === type));
+  return types.length ? el("p", { class: "legend" }, types.map((type) => el("span", { class: `type ${type.toLowerCase()}` }, TYPES[type]))) : null;
 }
 
 function subjects(article) {

@@ -2,7 +2,9 @@
 
 import { byId, count, el, rate, setText, span, svg, whole } from "./dom.js";
 
-const WINDOW = 15 * 60;
+const MOST_SECONDS = 15 * 60;
+const LEAST_SECONDS = 2 * 60; // a console that was just opened shows what it has, and not an empty quarter of an hour
+const LATE_SECONDS = 60;
 const GAP = 15; // seconds without a sample that are a gap in the line
 const WIDTH = 300;
 const HEIGHT = 48;
@@ -14,12 +16,16 @@ export function addSamples(more, afresh) {
   if (afresh) samples.length = 0;
   samples.push(...more);
   const last = samples.at(-1);
-  while (samples.length && samples[0].at < last.at - WINDOW - GAP) samples.shift();
+  while (samples.length && samples[0].at < last.at - MOST_SECONDS - GAP) samples.shift();
 }
 
+/** Seconds that the charts go back. */
+const reach = (now) => Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, samples.length ? now - samples[0].at : 0));
+
 class Chart {
-  constructor(kind, label, unit) {
-    this.kind = kind;
+  /** `least`: what the scale reaches at least, so that a few records don't look like a flood. */
+  constructor(kind, label, unit, least) {
+    this.least = least;
     this.label = label;
     this.unit = unit;
     this.area = svg("path", { class: "area" });
@@ -41,14 +47,15 @@ class Chart {
   /** `points`: [seconds since the epoch, value or null]. */
   draw(points, now, shown, format) {
     const known = points.filter(([, value]) => value !== null);
-    const most = niceAbove(Math.max(0, ...known.map(([, value]) => value)));
-    const x = (at) => Math.max(0, WIDTH - (now - at) / WINDOW * WIDTH);
+    const most = niceAbove(Math.max(this.least, ...known.map(([, value]) => value)));
+    this.reach = reach(now);
+    const x = (at) => Math.max(0, WIDTH - (now - at) / this.reach * WIDTH);
     const y = (value) => HEIGHT - 1 - value / most * (HEIGHT - 3);
     let line = "";
     let area = "";
     let before = null;
     for (const [at, value] of points) {
-      if (value === null || at < now - WINDOW) { area += close(before, x); before = null; continue; }
+      if (value === null || at < now - this.reach) { area += close(before, x); before = null; continue; }
       if (before !== null && at - before > GAP) { area += close(before, x); before = null; }
       const to = `${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
       line += before === null ? `M${to}` : `L${to}`;
@@ -62,15 +69,15 @@ class Chart {
     this.end = now;
     this.format = format;
     setText(this.now, shown);
-    setText(this.top, known.length ? format(most) : "");
+    setText(this.top, known.length ? count(most) : "");
     const values = known.map(([, value]) => value);
-    const told = values.length ? `now ${shown} ${this.unit}, in the last 15 minutes between ${format(Math.min(...values))} and ${format(Math.max(...values))}` : "not known yet";
+    const told = values.length ? `now ${shown} ${this.unit}, in the last ${ago(this.reach)} between ${format(Math.min(...values))} and ${format(Math.max(...values))}` : "not known yet";
     this.picture.setAttribute("aria-label", `${this.label}: ${told}`);
   }
 
   point(event) {
     const box = this.picture.getBoundingClientRect();
-    const wanted = this.end - (1 - (event.clientX - box.left) / box.width) * WINDOW;
+    const wanted = this.end - (1 - (event.clientX - box.left) / box.width) * this.reach;
     let best = null;
     for (const point of this.points) {
       if (point[1] !== null && (best === null || Math.abs(point[0] - wanted) < Math.abs(best[0] - wanted))) best = point;
@@ -82,8 +89,9 @@ class Chart {
 
 const close = (at, x) => at === null ? "" : `L${x(at).toFixed(1)} ${HEIGHT}Z`;
 
+const ago = (seconds) => `${Math.round(seconds / 60)} min`;
+
 function niceAbove(value) {
-  if (value <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((step) => step * power).find((top) => top >= value);
 }
@@ -92,8 +100,9 @@ class Card {
   constructor(name) {
     const id = `stage-${cards.size}`;
     this.up = el("span", { class: "up" });
-    this.done = new Chart("done", "done", "records/s");
-    this.lag = new Chart("lag", "waiting", "records");
+    this.done = new Chart("done", "done", "records/s", 5);
+    this.lag = new Chart("lag", "waiting", "records", 10);
+    this.from = el("span", {});
     this.figures = new Map();
     const figures = el("dl", { class: "figures" });
     for (const [key, label] of [["minute", "done/s, 1 min"], ["quarter", "15 min"], ["arrived", "in/s, 1 min"], ["behind", "behind"], ["age", "age p99"]]) {
@@ -103,8 +112,8 @@ class Card {
     }
     this.element = el("article", { class: "stage", "aria-labelledby": id },
       el("header", {}, el("h3", { id }, name), this.up),
-      this.done.element, this.lag.element,
-      el("p", { class: "axis", "aria-hidden": "true" }, el("span", {}, "15 min ago"), el("span", {}, "now")),
+      el("div", { class: "plots" }, this.done.element, this.lag.element),
+      el("p", { class: "axis", "aria-hidden": "true" }, this.from, el("span", {}, "now")),
       figures);
   }
 
@@ -116,7 +125,8 @@ class Card {
     const lag = stage.lag === null ? "–" : `${count(stage.lag)}${stage.lag_is_least ? "+" : ""}`;
     this.done.draw(samples.map((s) => [s.at, s.done[stage.name] ?? null]), now, rate(stage.done[0]), rate);
     this.lag.draw(samples.map((s) => [s.at, s.lag[stage.name] ?? null]), now, lag, count);
-    this.lag.element.classList.toggle("waits", Boolean(stage.lag));
+    this.lag.element.classList.toggle("late", stage.behind !== null && (stage.behind < 0 || stage.behind > LATE_SECONDS));
+    setText(this.from, `${ago(this.lag.reach)} ago`);
     const told = { minute: rate(stage.done[1]), quarter: rate(stage.done[2]), arrived: rate(stage.arrived[0]), behind: span(stage.behind), age: stage.age === null || stage.age < 0 ? span(stage.age) : `≤ ${span(stage.age)}` };
     for (const [key, text] of Object.entries(told)) setText(this.figures.get(key), text);
   }
