@@ -12,14 +12,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from newsmill.settings import Settings
+from schemas.messages import ClassifiedArticle, Entities, Entity, Mention, Subject, Subjects
 from tests.support.gateway_process import PATIENCE, ROOT, free_port
 from workers.pipeline import STAGES
 
 SCRIPT = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 """What must stay text wherever it is shown."""
+
+HOSTILE_ID = "e" * 32
 
 
 class Program:
@@ -158,3 +162,42 @@ def news(count: int, seed: int = 1) -> Iterator[bytes]:
 def _sentence(chance: random.Random, word: str) -> str:
     who, does, what, why = (chance.choice(part) for part in _TALK)
     return f"{who} {does} {what} of the {word} {why}, {chance.choice(_PEOPLE)} told the {chance.choice(_TOWNS)} paper."
+
+
+def hostile_article() -> ClassifiedArticle:
+    """An article whose every text is markup, as if a stage had let it through."""
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    return ClassifiedArticle(
+        id=HOSTILE_ID,
+        source=f"{SCRIPT}.example",
+        headline=f"Hostile {SCRIPT} \u202eenil desrever",
+        body=f"{SCRIPT} was said in Port Alder.\n\n<style>*{{display:none}}</style>",
+        language="en",
+        language_confidence=1.0,
+        word_count=9,
+        content_hash="b" * 32,
+        ingested_at=now,
+        processing={"ingest": SCRIPT},
+        url="javascript:document.title='owned'",
+        authors=(SCRIPT,),
+        verdict="unique",
+        revision=1,
+        cluster_id=HOSTILE_ID,
+        entities=Entities(
+            status="ok",
+            items=(
+                Entity(
+                    name=SCRIPT,
+                    type="PER",
+                    salience=1.0,
+                    confidence=1.0,
+                    mentions=(Mention(field="body", start=0, end=len(SCRIPT)),),
+                ),
+            ),
+        ),
+        subjects=Subjects(
+            status="ok",
+            taxonomy="x",
+            items=(Subject(id="medtop:01000000", name=SCRIPT, level=1, probability=0.5),),
+        ),
+    )
