@@ -135,8 +135,9 @@ def test_articles_come_by_themselves_and_one_shows_its_entities_and_subjects(
     expect(detail.locator(".subjects li").first).to_contain_text(re.compile(r"economy, business and finance\s*0\.\d\d"))
     names = detail.get_by_role("region", name="Entities").locator("tbody th")
     expect(names.filter(has_text="Kansas State University")).to_have_count(1)
-    # What comes now is shown without a reload, once nothing points at the list.
+    # What comes now is shown without a reload, once nobody points at the list or has scrolled in it.
     page.mouse.move(1, 1)
+    page.locator("#article-rows").evaluate("list => list.scrollTo(0, 0)")
     text = "Ferries sail again. " * 40
     document = {"url": "https://alder.example/ferries", "title": "Ferries to Port Alder sail again", "text": text}
     scene.place.feed(topics.RAW, [json.dumps(document).encode()])
