@@ -82,6 +82,10 @@ dashboards: $(DEV) ## write the Grafana dashboards (deploy/grafana/dashboards) f
 metrics-doc: $(DEV) ## write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m newsmill.metricsdoc > docs/metrics.md
 
+.PHONY: console-pictures
+console-pictures: $(DEV) ## take the pictures of the console (docs/images) again, in a real Chromium
+	$(BIN)/python -m tests.support.console_pictures
+
 .PHONY: data
 data:
 	@test -d '$(DATA)' || { echo 'name the folder of training data: make train-... DATA=FOLDER'; exit 2; }
