@@ -2,7 +2,7 @@
 
 One logistic regression a subject over words and pairs of words (binary counts times inverse document frequency, unit
 length), fitted by liblinear in one thread from fixed data in fixed order, so that the same files give the same bytes.
-It learns from short texts and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
+It learns from short texts, from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
 Then the training is done again, several times without a part of the articles, to see how the model does on articles
 that it has not seen: the calibration is fitted to that (calibrate.py). Needs scikit-learn (the extra `train`).
 """
@@ -59,15 +59,24 @@ ARTICLE_MIX: Final = (0.3, 0.2, 0.5)
 class Trainer:
     """The training texts as rows of features. `train` can leave articles out."""
 
-    def __init__(self, examples: Sequence[Example], articles: Sequence[Labelled], table: taxonomy.Taxonomy) -> None:
-        """Build vocabulary and rows from all texts."""
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        articles: Sequence[Labelled],
+        table: taxonomy.Taxonomy,
+        reports: Sequence[Labelled] = (),
+    ) -> None:
+        """Build vocabulary and rows from all texts. `reports` are articles that are never left out for calibration."""
         ignored = corpus.word_list("stopwords.txt") | corpus.word_list("places.txt")
         self._ignored = frozenset(ignored | {stem(word) for word in ignored})
         self._examples = examples
-        self._articles = articles
+        self._articles = (*articles, *reports)
+        self._real = len(articles)
         self._alike = alike(examples, articles)
+        own = [Example(f"{report.headline} {report.body}", report.subjects, OWN_WEIGHT, "own") for report in reports]
+        self._reports_alike = alike(own, articles)
         texts = [self._stems(words(example.text)) for example in examples]
-        cut = [self._windows(article) for article in articles]
+        cut = [self._windows(article) for article in self._articles]
         worth = [1 if example.source == "headline" else 2 for example in examples]
         for article in cut:
             texts += article
@@ -84,9 +93,10 @@ class Trainer:
     def train(self, without: frozenset[int] = frozenset()) -> weights.Weights:
         """Return the quantised weights of a model fitted to all texts but the articles with the numbers `without`.
 
-        Examples that may take up the story of one of these are left out, too.
+        Examples and reports that may take up the story of one of these are left out, too.
         """
-        kept = [number for number in range(len(self._articles)) if number not in without]
+        kept = [number for number in range(self._real) if number not in without]
+        kept += [self._real + n for n, close in enumerate(self._reports_alike) if without.isdisjoint(close)]
         short = [number for number, close in enumerate(self._alike) if without.isdisjoint(close)]
         examples = [self._examples[number] for number in short]
         matrix = vstack([self._short[short], self._long[kept]]).tocsr()
@@ -231,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = read_taxonomy()
     articles = read(options.labels, options.articles, table)
     examples = gather(options.huffpost, options.media_topics)
-    trainer = Trainer(examples, articles, table)
+    reports = corpus.reports()
+    trainer = Trainer(examples, articles, table, reports)
     data = weights.dump(trainer.train())
     found = calibrate.fit(trainer, articles)
     options.out.joinpath("weights.bin").write_bytes(data)
@@ -239,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = Counter(example.source for example in examples)
     sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
     sys.stdout.write(
-        f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(articles)} articles\n"
+        f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(reports)} reports, {len(articles)} articles\n"
     )
     sys.stdout.write(f"{found.report}\n")
     return 0
