@@ -2,7 +2,7 @@
 
 The articles are cut into five parts, all of an outlet in one; each is scored by weights trained without it and without
 the examples that may take up one of its stories (resemblance.py). From
-those scores are learnt: four coefficients for all subjects of a level, one bias a subject (held towards what all have
+those scores are learnt: seven coefficients for all subjects of a level, one bias a subject (held towards what all have
 in common), and from where a subject is named. Needs scikit-learn (the extra `train`).
 """
 
@@ -38,10 +38,10 @@ that F1 (Lipton, Elkan and Naryanaswamy, 2014, arXiv:1402.1892), which lies betw
 SHARED: Final = 0.3
 """How much the counts of all subjects together weigh in the choice of each subject's threshold."""
 
-AGREEMENT: Final = 0.91
-"""Share of a labeller's subjects of level 1 that another labeller gives as well: the mean micro-F1 of two labellings of
-tuning articles (0.90 on 120, 0.92 on 191). A probability shall say how likely another reader is to agree, not how
-likely the one who labelled these articles is: so a label counts as right to this degree."""
+AGREEMENT: Final = 910
+"""Thousandths of a labeller's subjects of level 1 that another labeller gives as well: the mean micro-F1 of two
+labellings of tuning articles (0.90 on 120, 0.92 on 191). A probability shall say how likely another reader is to agree,
+not how likely the one who labelled these articles is: so it is multiplied by this."""
 
 SECOND_PRECISION: Final = 0.78
 """Precision that subjects of level 2 shall have together: above the 0.7 that is promised, for it is measured on few."""
@@ -61,13 +61,13 @@ def parts(articles: Sequence[Labelled]) -> list[list[int]]:
 
 
 def unseen_numbers(trainer: Trainer, articles: Sequence[Labelled]) -> Any:
-    """Return what the calibration combines (articles x subjects x 4, in logits), each article scored unseen."""
+    """Return what the calibration combines (articles x subjects x numbers, in logits), each article scored unseen."""
     found = np.zeros((len(articles), len(trainer.subjects), len(calibration.NUMBERS)))
     none = [0] * len(calibration.NUMBERS)
     zeros = [0] * len(trainer.subjects)
     blank = calibration.parse(calibration.dump(trainer.subjects, trainer.parents, none, none, zeros, zeros))
     for part in parts(articles):
-        model = Model(trainer.train(frozenset(part)), blank)
+        model = Model(trainer.train(frozenset(part)), blank, trainer.vectors)
         for number in part:
             found[number] = model.numbers(articles[number].headline, articles[number].body) / LOGIT_UNIT
     return found
@@ -96,8 +96,9 @@ def fit(trainer: Trainer, articles: Sequence[Labelled]) -> Fitted:
     )
     probability = _probability(numbers[:, top], coefficients, bias)
     own = _probability(numbers[:, second], second_coefficients, second_bias)
+    probability = probability * AGREEMENT // 1000
     joint = own * probability[:, above] // 1000
-    thresholds = _thresholds(probability, _shared_labels(wanted[:, top], everywhere))
+    thresholds = _thresholds(probability, wanted[:, top])
     named = probability[:, above] >= np.array(thresholds)[above]
     joint = np.where(named, joint, 0)
     limit = _second_threshold(joint, wanted[:, second])
@@ -108,6 +109,7 @@ def fit(trainer: Trainer, articles: Sequence[Labelled]) -> Fitted:
         second_coefficients,
         bias + second_bias,
         thresholds + [limit] * len(second),
+        AGREEMENT,
     )
     return Fitted(data, _report(probability >= np.array(thresholds), wanted[:, top], joint >= limit, wanted[:, second]))
 
@@ -128,25 +130,13 @@ def _logistic(numbers: Any, wanted: Any, known: Any, strength: float) -> tuple[l
     width = numbers.shape[2]
     own = np.broadcast_to(np.eye(numbers.shape[1]) * strength, (*numbers.shape[:2], numbers.shape[1]))
     rows = np.concatenate([numbers, own], axis=2)[known]
-    share = _shared_labels(wanted, known)[known]
     found = LogisticRegression(C=STRENGTH, solver="liblinear", random_state=0, intercept_scaling=10.0, max_iter=1000)
-    truth = np.repeat([True, False], len(rows))
-    found.fit(np.concatenate([rows, rows]), truth, sample_weight=np.concatenate([share, 1 - share]))
+    found.fit(rows, wanted[known])
     shared, biases = found.coef_[0][:width], found.coef_[0][width:] * strength
     return (
         [round(float(value) * LOGIT_UNIT) for value in shared],
         [round((float(value) + float(found.intercept_[0])) * LOGIT_UNIT) for value in biases],
     )
-
-
-def _shared_labels(wanted: Any, known: Any) -> Any:
-    """Return how likely another labeller is to give each subject (articles x subjects), by AGREEMENT.
-
-    What is lost of a subject's labels is spread over the articles without it, so that its frequency stays.
-    """
-    count = (wanted & known).sum(axis=0)
-    rest = np.maximum(1, known.sum(axis=0) - count)
-    return np.where(wanted, AGREEMENT, np.minimum(0.5, (1 - AGREEMENT) * count / rest))
 
 
 def _probability(numbers: Any, coefficients: list[int], bias: list[int]) -> Any:

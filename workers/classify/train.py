@@ -2,7 +2,8 @@
 
 One logistic regression a subject over words and pairs of words (binary counts times inverse document frequency, unit
 length), fitted by liblinear in one thread from fixed data in fixed order, so that the same files give the same bytes.
-It learns from short texts, from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
+A second one learns from the meanings of the texts (vectors.py), for words that no text has.
+They learn from short texts, from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
 Then the training is done again, several times without a part of the articles, to see how the model does on articles
 that it has not seen: the calibration is fitted to that (calibrate.py). Needs scikit-learn (the extra `train`).
 """
@@ -28,7 +29,8 @@ from workers.classify.corpus import Example
 from workers.classify.features import stem, windows, words
 from workers.classify.model import HEADLINE_WORDS, LOGIT_UNIT
 from workers.classify.resemblance import alike
-from workers.classify.stage import read_taxonomy
+from workers.classify.stage import read_taxonomy, read_vectors
+from workers.classify.vectors import Vectors
 
 OWN_WEIGHT: Final = 1.0
 ARTICLE_WEIGHT: Final = 2.0
@@ -47,6 +49,8 @@ POSITIVE_SHARE: Final = 0.3
 """Share of the total weight that a subject's positive examples are given, however few they are."""
 STRENGTH: Final = 8.0
 """Inverse of the regularisation (C of liblinear)."""
+MEANING_STRENGTH: Final = 10.0
+"""The same for the meanings."""
 RATIO_SHARE: Final = 0.3
 RATIO_PRIOR: Final = 0.2
 """Features that tell a subject's texts from the others are stretched: by 1 - share + share x |log ratio| / its mean,
@@ -64,12 +68,14 @@ class Trainer:
         examples: Sequence[Example],
         articles: Sequence[Labelled],
         table: taxonomy.Taxonomy,
+        vectors: Vectors,
         reports: Sequence[Labelled] = (),
     ) -> None:
         """Build vocabulary and rows from all texts. `reports` are articles that are never left out for calibration."""
         ignored = corpus.word_list("stopwords.txt") | corpus.word_list("places.txt")
         self._ignored = frozenset(ignored | {stem(word) for word in ignored})
         self._examples = examples
+        self.vectors = vectors
         self._articles = (*articles, *reports)
         self._real = len(articles)
         self._alike = alike(examples, articles)
@@ -86,7 +92,11 @@ class Trainer:
         self._idf = _rarity(rows, len(self._terms) + len(self._pairs))
         matrix = self._matrix(rows)
         self._short = matrix[: len(examples)]
-        self._long = _mix(matrix[len(examples) :], [len(article) for article in cut])
+        counts = [len(article) for article in cut]
+        self._long = _mix(matrix[len(examples) :], counts)
+        meanings = self._meanings(texts)
+        self._short_meanings = meanings[: len(examples)]
+        self._long_meanings = _mean_directions(meanings[len(examples) :], counts)
         self.subjects = (*(concept.id for concept in table.top), *self._second(table))
         self.parents = tuple("" if table.concepts[id].level == 1 else table.ancestor(id).id for id in self.subjects)
 
@@ -100,11 +110,14 @@ class Trainer:
         short = [number for number, close in enumerate(self._alike) if without.isdisjoint(close)]
         examples = [self._examples[number] for number in short]
         matrix = vstack([self._short[short], self._long[kept]]).tocsr()
+        meanings = np.concatenate([self._short_meanings[short], self._long_meanings[kept]])
         about = [example.subjects for example in examples] + [self._articles[n].subjects for n in kept]
         unknown = [example.unknown for example in examples] + [frozenset()] * len(kept)
         share = np.array([example.weight for example in examples] + [ARTICLE_WEIGHT] * len(kept))
         weight = np.zeros((matrix.shape[1], len(self.subjects)), np.int64)
         bias = np.zeros(len(self.subjects), np.int64)
+        meaning = np.zeros((meanings.shape[1], len(self.subjects)), np.int64)
+        meaning_bias = np.zeros(len(self.subjects), np.int64)
         for column, (subject, parent) in enumerate(zip(self.subjects, self.parents, strict=True)):
             if parent:
                 family = {id for id, above in zip(self.subjects, self.parents, strict=True) if above == parent}
@@ -112,10 +125,13 @@ class Trainer:
             else:
                 known = [row for row, ids in enumerate(unknown) if subject not in ids]
             wanted = np.array([subject in about[row] for row in known])
-            coefficients, intercept = _fit(matrix[known], wanted, share[known])
-            scaled = np.rint(coefficients * self._idf * SCALE)
-            weight[:, column] = np.clip(scaled, -32767, 32767).astype(np.int64)
+            balanced = _balance(wanted, share[known])
+            coefficients, intercept = _fit(matrix[known], wanted, balanced)
+            weight[:, column] = _quantised(coefficients * self._idf)
             bias[column] = round(intercept * LOGIT_UNIT)
+            coefficients, intercept = _logistic(meanings[known], wanted, balanced, MEANING_STRENGTH)
+            meaning[:, column] = _quantised(coefficients)
+            meaning_bias[column] = round(intercept * LOGIT_UNIT)
         numbers = {word: number for number, word in enumerate(self._terms)}
         pairs = np.array([[numbers[a], numbers[b]] for a, b in self._pairs], np.int32).reshape(-1, 2)
         return weights.Weights(
@@ -126,6 +142,8 @@ class Trainer:
             weight=weight.astype(np.int16),
             bias=bias.astype(np.int32),
             scale=SCALE,
+            meaning=meaning.astype(np.int16),
+            meaning_bias=meaning_bias.astype(np.int32),
         )
 
     def _second(self, table: taxonomy.Taxonomy) -> list[str]:
@@ -164,6 +182,29 @@ class Trainer:
         return csr_matrix((np.array(data), indices, indptr), shape=(len(rows), len(self._idf)))
 
 
+    def _meanings(self, texts: Sequence[list[str]]) -> Any:
+        rows = {word: number for number, word in enumerate(self.vectors.words)}
+        sums = np.zeros((len(texts), self.vectors.matrix.shape[1]), np.int64)
+        for number, text in enumerate(texts):
+            there = sorted({rows[word] for word in text if word in rows})
+            sums[number] = self.vectors.matrix[there].sum(axis=0, dtype=np.int64)
+        return sums / np.maximum(np.sqrt((sums * sums).sum(axis=1, keepdims=True)), 1.0)
+
+
+def _mean_directions(meanings: Any, counts: Sequence[int]) -> Any:
+    """Return the direction of the mean of each article's windows, of which the first is its headline."""
+    found, start = np.zeros((len(counts), meanings.shape[1])), 0
+    for number, count in enumerate(counts):
+        own = meanings[start + (count > 1) : start + count].mean(axis=0)
+        found[number] = own / max(math.sqrt(float((own * own).sum())), 1e-9)
+        start += count
+    return found
+
+
+def _quantised(coefficients: Any) -> Any:
+    return np.clip(np.rint(coefficients * SCALE), -32767, 32767).astype(np.int64)
+
+
 def _vocabulary(texts: Sequence[list[str]], worth: Sequence[int]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
     single: Counter[str] = Counter()
     double: Counter[tuple[str, str]] = Counter()
@@ -200,13 +241,22 @@ def _mix(matrix: Any, counts: Sequence[int]) -> Any:
     return (diags(1 / np.maximum(norm, 1e-9)) @ mixed).tocsr()
 
 
-def _fit(matrix: Any, wanted: Any, share: Any) -> tuple[Any, float]:
+def _balance(wanted: Any, share: Any) -> Any:
+    """Return `share` with the positive examples' raised to POSITIVE_SHARE of the whole."""
     positive, negative = share[wanted].sum(), share[~wanted].sum()
-    share[wanted] *= max(1.0, POSITIVE_SHARE / (1 - POSITIVE_SHARE) * negative / positive)
+    return np.where(wanted, share * max(1.0, POSITIVE_SHARE / (1 - POSITIVE_SHARE) * negative / positive), share)
+
+
+def _fit(matrix: Any, wanted: Any, share: Any) -> tuple[Any, float]:
     stretch = _stretch(matrix, wanted, share)
-    fit = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=100, random_state=0, intercept_scaling=5.0)
-    fit.fit((matrix @ diags(stretch)).tocsr(), wanted, sample_weight=share)
-    return fit.coef_[0] * stretch, float(fit.intercept_[0])
+    coefficients, intercept = _logistic((matrix @ diags(stretch)).tocsr(), wanted, share, STRENGTH)
+    return coefficients * stretch, intercept
+
+
+def _logistic(rows: Any, wanted: Any, share: Any, strength: float) -> tuple[Any, float]:
+    fit = LogisticRegression(C=strength, solver="liblinear", max_iter=100, random_state=0, intercept_scaling=5.0)
+    fit.fit(rows, wanted, sample_weight=share)
+    return fit.coef_[0], float(fit.intercept_[0])
 
 
 def _stretch(matrix: Any, wanted: Any, share: Any) -> Any:
@@ -242,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     articles = read(options.labels, options.articles, table)
     examples = gather(options.huffpost, options.media_topics)
     reports = corpus.reports()
-    trainer = Trainer(examples, articles, table, reports)
+    trainer = Trainer(examples, articles, table, read_vectors(), reports)
     data = weights.dump(trainer.train())
     found = calibrate.fit(trainer, articles)
     options.out.joinpath("weights.bin").write_bytes(data)
