@@ -97,7 +97,7 @@ class Model:
         self._vectors = np.vstack([vectors.matrix, np.zeros((1, vectors.matrix.shape[1]), np.int8)])
         # Whole numbers far below 2**53: products of floats are exact, and much faster than those of integers.
         self._meaning = weights.meaning.astype(np.float64)
-        self._meaning_bias = weights.meaning_bias.astype(np.int64)
+        self.meaning_bias = weights.meaning_bias.astype(np.int64)
 
     def score(self, headline: str, body: str) -> Scores:
         """Return the probability of each subject for an article. Either text may be empty."""
@@ -195,7 +195,7 @@ class Model:
             starts = np.searchsorted(place, filled)
             sums[filled] = np.add.reduceat(self._vectors[row], starts, axis=0, dtype=np.int64)
         total = (sums.astype(np.float64) @ self._meaning).astype(np.int64)
-        logits = total * (LOGIT_UNIT * 16) // (self.scale * length(sums)[:, None]) + self._meaning_bias
+        logits = total * (LOGIT_UNIT * 16) // (self.scale * length(sums)[:, None]) + self.meaning_bias
         return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
 
 

@@ -181,7 +181,6 @@ class Trainer:
         indices = np.array([id for row in rows for id in row], np.int32)
         return csr_matrix((np.array(data), indices, indptr), shape=(len(rows), len(self._idf)))
 
-
     def _meanings(self, texts: Sequence[list[str]]) -> Any:
         rows = {word: number for number, word in enumerate(self.vectors.words)}
         sums = np.zeros((len(texts), self.vectors.matrix.shape[1]), np.int64)

@@ -69,7 +69,9 @@ class Encoder:
             score = query @ key.swapaxes(2, 3) / np.sqrt(query.shape[-1])
             share = np.exp(score - score.max(axis=-1, keepdims=True))
             share = share / share.sum(axis=-1, keepdims=True)
-            told = self._linear((share @ value).swapaxes(1, 2).reshape(rows, size, -1), f"{name}.attention.output.dense")
+            told = self._linear(
+                (share @ value).swapaxes(1, 2).reshape(rows, size, -1), f"{name}.attention.output.dense"
+            )
             state = self._normalise(state + told, f"{name}.attention.output")
             inner = self._linear(state, f"{name}.intermediate.dense")
             inner = inner * 0.5 * (1 + erf(inner / np.sqrt(2)).astype(np.float32))
