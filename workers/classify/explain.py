@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from workers.classify.features import MAX_CHARS, MAX_WORDS, WORD, stem, windows
 from workers.classify.model import HEADLINE_WORDS, LOGIT_UNIT, STRONGEST, Int64
@@ -141,7 +142,7 @@ def _shares(stage: ClassifyStage, headline: str, body: str) -> list[_Share]:
     return shares
 
 
-_Factors = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+_Factors = npt.NDArray[np.float64]
 
 
 def _factors(stage: ClassifyStage, headline: str, body: str, count: int) -> tuple[_Factors, _Factors]:

@@ -2,7 +2,8 @@
 
 Each window of the text gets a logit for each subject: the sum of the weights of its distinct terms over the Euclidean
 norm of their rarities (TF-IDF with binary counts), in 1/256. Another logit comes from the window's meaning: the sum of
-its words' vectors. A few numbers about those logits (headline, lead, mean, strongest windows) then make the article's logit, which the logistic function turns into a probability.
+its words' vectors. A few numbers about those logits (headline, lead, mean, strongest windows) then make the article's
+logit, which the logistic function turns into a probability.
 
 Sums of integers do not depend on their order, the square root is correctly rounded (IEEE 754), and the logistic
 function is read from a table of thousandths: so scores are bit-identical on any machine and with any number of threads.
@@ -62,8 +63,8 @@ class Scores:
 class Reading:
     """The windows of an article, the first of which is its headline.
 
-    `logits` and `meanings`: windows x subjects, in 1/256, from the words and from their vectors. `known`: terms known in
-    each window. `evidence`: distinct terms known in all.
+    `logits` and `meanings`: windows x subjects, in 1/256, from the words and from their vectors. `known`: terms known
+    in each window. `evidence`: distinct terms known in all.
     """
 
     logits: Int64
@@ -73,7 +74,7 @@ class Reading:
 
 
 class Model:
-    """A linear model over words, pairs of words and vectors of words, with its calibration. Immutable; safe to share."""
+    """A linear model over words, their pairs and their vectors, with its calibration. Immutable; safe to share."""
 
     def __init__(self, weights: Weights, calibration: Calibration, vectors: Vectors) -> None:
         """Raises ValueError when calibration or vectors do not fit the weights (other subjects or dimensions)."""
@@ -196,7 +197,8 @@ class Model:
             sums[filled] = np.add.reduceat(self._vectors[row], starts, axis=0, dtype=np.int64)
         total = (sums.astype(np.float64) @ self._meaning).astype(np.int64)
         logits = total * (LOGIT_UNIT * 16) // (self.scale * length(sums)[:, None]) + self.meaning_bias
-        return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+        cut: Int64 = np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return cut
 
 
 def _summarise(reading: Reading) -> Int64:

@@ -2,8 +2,8 @@
 
 One logistic regression a subject over words and pairs of words (binary counts times inverse document frequency, unit
 length), fitted by liblinear in one thread from fixed data in fixed order, so that the same files give the same bytes.
-A second one learns from the meanings of the texts (vectors.py), for words that no text has.
-They learn from short texts, from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
+A second one learns from the meanings of the texts (vectors.py), for words that no text has. They learn from short texts,
+from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
 Then the training is done again, several times without a part of the articles, to see how the model does on articles
 that it has not seen: the calibration is fitted to that (calibrate.py). Needs scikit-learn (the extra `train`).
 """
@@ -299,7 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = Counter(example.source for example in examples)
     sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
     sys.stdout.write(
-        f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(reports)} reports, {len(articles)} articles\n"
+        f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(reports)} reports,"
+        f" {len(articles)} articles\n"
     )
     sys.stdout.write(f"{found.report}\n")
     return 0

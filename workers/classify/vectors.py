@@ -57,4 +57,5 @@ def parse(data: bytes) -> Vectors:
 def length(sums: Int64) -> Int64:
     """Return the Euclidean length of each row of `sums` in 1/16, at least 1. Correctly rounded, so it never varies."""
     square = (sums * sums).sum(axis=1)
-    return np.maximum(np.floor(np.sqrt(square * 256.0)).astype(np.int64), 1)
+    found: Int64 = np.maximum(np.floor(np.sqrt(square * 256.0)).astype(np.int64), 1)
+    return found
