@@ -157,7 +157,7 @@ def _factors(stage: ClassifyStage, headline: str, body: str, count: int) -> tupl
 
 def _spread(logits: Int64, heard: list[int], coefficients: _Factors) -> _Factors:
     """Return how much each window counts, `coefficients` being those of lead, mean and strongest for each subject."""
-    factors = np.zeros(logits.shape)
+    factors: _Factors = np.zeros((logits.shape[0], logits.shape[1]))
     factors[heard[0]] += coefficients[:, 0]
     for number in heard:
         factors[number] += coefficients[:, 1] / len(heard)

@@ -2,8 +2,9 @@
 
 One logistic regression a subject over words and pairs of words (binary counts times inverse document frequency, unit
 length), fitted by liblinear in one thread from fixed data in fixed order, so that the same files give the same bytes.
-A second one learns from the meanings of the texts (vectors.py), for words that no text has. They learn from short texts,
-from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
+A second one learns from the meanings of the texts (vectors.py), for words that no text has. Both learn from short
+texts, from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts
+about its parent.
 Then the training is done again, several times without a part of the articles, to see how the model does on articles
 that it has not seen: the calibration is fitted to that (calibrate.py). Needs scikit-learn (the extra `train`).
 """

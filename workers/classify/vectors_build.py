@@ -1,8 +1,8 @@
 """Makes vectors.bin from a small sentence encoder (`make classify-vectors`), so that running the stage needs none.
 
 Each word is encoded alone by all-MiniLM-L6-v2 (Apache-2.0; Reimers and Gurevych, 2019, arXiv:1908.10084, and Wang et
-al., 2020, arXiv:2002.10957), as Model2Vec does with tokens. The vectors are centred, turned to their principal axes, cut
-to `DIMENSIONS`, the strong axes made weaker, brought to length one and to 8 bits. Needs the extra `vectors`. The
+al., 2020, arXiv:2002.10957), as Model2Vec does with tokens. The vectors are centred, turned to their principal axes,
+cut to `DIMENSIONS`, the strong axes made weaker, brought to length one and to 8 bits. Needs the extra `vectors`. The
 result is committed: matrix products of floats differ in their last bits from machine to machine.
 """
 
