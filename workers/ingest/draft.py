@@ -142,11 +142,12 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
         return line
 
     headline = headlines.from_title(title) if title else cleaned.headline or ""
-    if title and len(paragraphs) > 1 and folds[0] == folded(headline):
+    # What is left must be an article still: letters or digits, not a line of stars alone.
+    if title and any(folds[1:]) and folds[0] == folded(headline):
         take("headline_again")
-    elif not headline and headlines.is_headline(paragraphs[0], paragraphs[1] if len(paragraphs) > 1 else None):
+    elif not headline and any(folds[1:]) and headlines.is_headline(paragraphs[0], paragraphs[1]):
         headline = take(None)
-    byline = headlines.byline(paragraphs[0]) if len(paragraphs) > 1 else None
+    byline = headlines.byline(paragraphs[0]) if any(folds[1:]) else None
     if byline:
         take("byline")
     if not headline:
