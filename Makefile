@@ -110,6 +110,11 @@ train-classify: data $(TRAIN) ## train and calibrate the weights of classify fro
 		--media-topics '$(DATA)/subjects/iptc-media-topics.json' --articles '$(DATA)/articles.ndjson.gz' \
 		--labels tests/data/classify/tune.tsv --out workers/classify
 
+.PHONY: classify-vectors
+classify-vectors: data $(TRAIN) ## make the vectors of words for classify (needs the extra `vectors`; train-classify after it)
+	$(BIN)/python -m workers.classify.vectors_build --data '$(DATA)' --labels tests/data/classify/tune.tsv \
+		--out workers/classify/vectors.bin
+
 .PHONY: clean
 clean: ## remove .venv, caches and output; the local cluster's data stays
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
