@@ -196,7 +196,7 @@ class Part(Struct, kw_only=True, frozen=True):
 
 
 class Holder(Struct, kw_only=True, frozen=True):
-    """An article that holds another story as a part, a round-up for one: of its stories this is the one it counts for."""
+    """An article that holds another story as a part, a round-up for one; of its stories it counts for this one."""
 
     article_id: Annotated[ArticleId, Meta(description="id of the article that holds it")]
     content_hash: Annotated[Digest, Meta(description="hash of that article's text")]
