@@ -56,9 +56,8 @@ def links(
     the part of it that is already known to be its story.
 
     An article that holds others as parts has the story of the one that was first linked with it; others are linked
-    with it only where they lie in the same part. What links the whole texts comes first, then what is in a cluster that is
-    linked already. So a round-up belongs to one
-    of the clusters that it holds, and leads no two of them together.
+    with it only where they lie in the same part. What links the whole texts comes first, then what is in a cluster
+    that is linked already. So a round-up belongs to one of the clusters that it holds, and leads no two together.
     """
     rows = state.candidates(made.keys, hits)
     if not len(rows):
