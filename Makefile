@@ -69,6 +69,11 @@ test: lint types ## run everything that must pass: lint, types, all tests but th
 chaos: $(DEV) ## run the long tests: workers and brokers killed over and over
 	$(BIN)/python -m pytest -m chaos
 
+.PHONY: fuzz
+fuzz: $(DEV) ## fuzz what reads bytes from outside, SECONDS_EACH (60); findings go to out/fuzz
+	@set -e; for target in ingest warc webfeed json gateway dedup-log snapshot; do echo "== $$target"; \
+		$(BIN)/python -m tests.fuzz $$target --seconds $${SECONDS_EACH:-60} --corpus out/fuzz-corpus/$$target; done
+
 .PHONY: dashboards
 dashboards: $(DEV) ## write the Grafana dashboards (deploy/grafana/dashboards) from their code
 	$(BIN)/python -m deploy.grafana.source
@@ -76,6 +81,10 @@ dashboards: $(DEV) ## write the Grafana dashboards (deploy/grafana/dashboards) f
 .PHONY: metrics-doc
 metrics-doc: $(DEV) ## write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m newsmill.metricsdoc > docs/metrics.md
+
+.PHONY: console-pictures
+console-pictures: $(DEV) ## take the pictures of the console (docs/images) again, in a real Chromium
+	$(BIN)/python -m tests.support.console_pictures
 
 .PHONY: data
 data:

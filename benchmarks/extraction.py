@@ -31,8 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from benchmarks.visible_text import visible_text
 
+from benchmarks.visible_text import visible_text
 from workers.ingest import IngestStage
 from workers.stage import Record, Reject
 

@@ -140,6 +140,13 @@ class Settings:
         15.0, "longest to wait for Kafka's acknowledgement, then 503; seconds", check=_between(1, 300)
     )
 
+    # -- the console
+    console_host: str = _setting("127.0.0.1", "address that the console listens on; any but loopback needs names")
+    console_port: int = _setting(8490, "port that the console listens on", check=_between(1, 65535))
+    console_names: str = _setting(
+        "", "host names under which browsers may open the console, beside localhost; separated by commas"
+    )
+
     classify_rules: str = _setting("", "file of rules that give articles a team's own subjects")
 
     # -- the process

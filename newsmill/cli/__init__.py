@@ -34,6 +34,7 @@ COMMANDS: Final = (
     Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
     Command("status", "newsmill.cli.status", "command", "Tell whether all is well: throughput, lag, problems."),
     Command("trace", "newsmill.cli.trace", "command", "Show what happened to an article, and why."),
+    Command("console", "newsmill.cli.console", "command", "Show it all on a page: charts, newest articles, search."),
     Command("dedup", "newsmill.cli.dedup", "command", "Say why two articles are or are not copies."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )

@@ -29,10 +29,12 @@ MAX_CHILDREN: Final = 4_000
 _SHORT_ARTICLE: Final = 500
 """Length, in characters, below which an extraction is doubted and done again with more recall."""
 
-# What no part of the extraction reads. trafilatura copies the tree four times, so this is taken out before.
+# What no part of the extraction reads, and what it throws away itself (aside, button, footer, menu, nav). trafilatura
+# copies the tree four times and searches it many times over, so this is taken out before.
 _UNREAD: Final = (
-    "applet", "area", "audio", "canvas", "datalist", "embed", "iframe", "input", "link", "map", "meta", "object",
-    "option", "script", "select", "style", "svg", "template", "textarea", "track", "video",
+    "applet", "area", "aside", "audio", "button", "canvas", "datalist", "embed", "footer", "iframe", "input", "link",
+    "map", "menu", "meta", "nav", "object", "option", "script", "select", "style", "svg", "template", "textarea",
+    "track", "video",
 )  # fmt: skip
 
 _COUNT: Final = etree.XPath("count(//*)")
