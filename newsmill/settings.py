@@ -97,6 +97,11 @@ class Settings:
 
     # -- stages
     ingest_keep_removed: bool = _setting(False, "keep what ingest removes, and why, in the articles: for audits")
+    ingest_max_entries: int = _setting(
+        600_000,
+        "most lines and articles that ingest remembers of the sources of a partition",
+        check=_between(1_000, 50_000_000),
+    )
     dedup_window_days: float = _setting(7.0, "how far back copies are looked for, days", check=_between(0.01, 60))
     dedup_forward_copies: bool = _setting(False, "send near copies on, tagged with their cluster")
     dedup_max_entries: int = _setting(

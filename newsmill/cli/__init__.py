@@ -36,6 +36,7 @@ COMMANDS: Final = (
     Command("trace", "newsmill.cli.trace", "command", "Show what happened to an article, and why."),
     Command("console", "newsmill.cli.console", "command", "Show it all on a page: charts, newest articles, search."),
     Command("dedup", "newsmill.cli.dedup", "command", "Say why two articles are or are not copies."),
+    Command("ingest", "newsmill.cli.ingest", "command", "Rebuild what ingest has learnt of its sources."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 
