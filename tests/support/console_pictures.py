@@ -39,9 +39,7 @@ def _trickle(place: Place, stop: threading.Event) -> None:
         most = 14 if second % 80 > 60 else 4
         for number in range(chance.randint(0, most)):
             headers = [(h.INGESTED_AT, str(time.time_ns() // 1_000_000).encode())]
-            producer.send(
-                place.physical(topics.RAW), key=b"source %d" % number, value=next(documents), headers=headers
-            )
+            producer.send(place.physical(topics.RAW), key=b"source %d" % number, value=next(documents), headers=headers)
         producer.flush()
     producer.close()
 
