@@ -191,6 +191,8 @@ class BatchLoop:
 
     async def _process(self, batch: Sequence[Any]) -> None:
         self._on_step("polled")
+        # A batch in hand is input that waits: one that never ends must be seen, and nothing is measured meanwhile.
+        self._health.waiting(True)
         first = {message.tp: message.offset for message in reversed(batch)}
         last = {message.tp: message for message in batch}
         result = self._deadly(batch)
