@@ -182,7 +182,12 @@ class BatchLoop:
         for batch in batches:
             if self._stopping or self._generation() != generation:
                 return
-            await self._process(batch)
+            try:
+                await self._process(batch)
+            except BaseException:
+                # The worker ends, and writes snapshots on its way out: of what is durable alone.
+                self._runner.rollback()
+                raise
 
     async def _process(self, batch: Sequence[Any]) -> None:
         self._on_step("polled")
