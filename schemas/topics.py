@@ -17,6 +17,7 @@ from schemas.messages import (
     UniqueArticle,
 )
 from schemas.raw import RawInput
+from schemas.replays import ReplayRecord
 
 RAW: Final = "news.raw"
 ARTICLES: Final = "news.articles"
@@ -26,6 +27,7 @@ TAGGED: Final = "news.tagged"
 CLASSIFIED: Final = "news.classified"
 DEAD_LETTERS: Final = "news.dead-letters"
 DEDUP_LOG: Final = "news.dedup-log"
+REPLAYS: Final = "news.replays"
 
 DEDUP_WINDOW: Final = timedelta(days=7)
 """Default event-time window in which copies are found."""
@@ -70,6 +72,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         RAW_RETENTION + DEDUP_WINDOW + OUTAGE_ALLOWANCE,
         "decisions of dedup, from which its state is rebuilt",
     ),
+    Topic(REPLAYS, ReplayRecord, "run", 1, timedelta(days=90), "replays: what was asked, how far it is, who and when"),
 )
 
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
