@@ -53,9 +53,7 @@ DEAD_REASON: Final = "dead-reason"
 DEAD_DETAIL: Final = "dead-detail"
 DEAD_VERSION: Final = "dead-version"
 
-DEAD: Final = frozenset(
-    {DEAD_STAGE, DEAD_TOPIC, DEAD_PARTITION, DEAD_OFFSET, DEAD_REASON, DEAD_DETAIL, DEAD_VERSION}
-)
+DEAD: Final = frozenset({DEAD_STAGE, DEAD_TOPIC, DEAD_PARTITION, DEAD_OFFSET, DEAD_REASON, DEAD_DETAIL, DEAD_VERSION})
 """Headers that a record gets when it becomes a dead letter."""
 
 PASSED_ON: Final = frozenset({ORIGIN, INGESTED_AT, DOCUMENT_ID, RUN, REPLAY, REDRIVEN, TRACEPARENT})
