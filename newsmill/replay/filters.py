@@ -86,8 +86,8 @@ class Filters:
         """Raise FilterError when records of `topic` can't say what is asked for."""
         if topic == topics.RAW and self.made_by:
             raise FilterError(
-                f"no stage has made the records of {topic}, so --made-by says nothing about them; choose the topic that "
-                "the next stage reads, for example --topic news.articles"
+                f"no stage has made the records of {topic}, so --made-by says nothing about them; choose the topic "
+                "that the next stage reads, for example --topic news.articles"
             )
 
     def takes(self, record: Record) -> bool:

@@ -84,12 +84,14 @@ def _offsets(text: str) -> dict[int | None, int]:
 @dataclass(frozen=True, slots=True)
 class Range:
     """Offsets that are read, frozen. `end_is_open` says that more may arrive behind them that was not asked to be left
-    out. `began_ms` is the append time of the earliest record, None where there is none."""
+    out. `began_ms` is the append time of the earliest record, None where there is none; `ended_ms` is one that none is
+    later than. Milliseconds since the Unix epoch."""
 
     topic: str
     spans: tuple[Span, ...]
     end_is_open: bool
     began_ms: int | None
+    ended_ms: int
 
     @property
     def offsets(self) -> int:
@@ -117,7 +119,7 @@ def freeze(settings: Settings, topic: str, since: Bound = OPEN, until: Bound = O
         ends: dict[TopicPartition, int] = consumer.end_offsets(places)
         starts = _at(consumer, places, since, kept, ends, kept)
         stops = _at(consumer, places, until, kept, ends, ends)
-        spans, began = [], []
+        spans, began, ended = [], [], []
         for place in places:
             start, stop = starts[place], max(starts[place], stops[place])
             first = first_time(consumer, place, start, stop)
@@ -125,10 +127,12 @@ def freeze(settings: Settings, topic: str, since: Bound = OPEN, until: Bound = O
             spans.append(Span(partition=place.partition, start=start, end=stop))
             if first is not None:
                 began.append(first)
+            behind = first_time(consumer, place, stop, ends[place])
+            ended.append(int(time.time() * 1000) if behind is None else behind)
     finally:
         consumer.close()
     is_open = until == OPEN or (until.time_ms is not None and until.time_ms > time.time() * 1000)
-    return Range(topic, tuple(spans), is_open, min(began, default=None))
+    return Range(topic, tuple(spans), is_open, min(began, default=None), max(ended))
 
 
 def newer(settings: Settings, topic: str, spans: Sequence[Span]) -> int:
@@ -193,8 +197,8 @@ def _refuse_expired(topic: str, partition: int, since: Bound, kept: int, start: 
     if since.time_ms is not None and start == kept and first_ms is not None and first_ms > since.time_ms:
         oldest = datetime.fromtimestamp(first_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         raise RangeError(
-            f"the oldest record that {topic}/{partition} keeps arrived at {oldest}: retention may have taken part of the "
-            f"range. Begin with --from {oldest}, or leave --from out to take all that is kept"
+            f"the oldest record that {topic}/{partition} keeps arrived at {oldest}: retention may have taken part of "
+            f"the range. Begin with --from {oldest}, or leave --from out to take all that is kept"
         )
 
 
@@ -207,6 +211,6 @@ def _refuse_compacted(settings: Settings, topic: str, name: str) -> None:
     policy = answer.get("topic", {}).get(name, {}).get("cleanup.policy", {}).get("value") or ""
     if "compact" in policy:
         raise RangeError(
-            f"{topic} is compacted (cleanup.policy={policy}): records of the range may be gone, and what is left is not "
-            "what was processed then"
+            f"{topic} is compacted (cleanup.policy={policy}): records of the range may be gone, and what is left is "
+            "not what was processed then"
         )
