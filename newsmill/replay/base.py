@@ -11,7 +11,7 @@ from kafka.structs import TopicPartition
 
 from newsmill import clients
 from newsmill.replay.errors import RangeError, ReplayError
-from newsmill.replay.order import Followed, Log, input_offset
+from newsmill.replay.order import SETTLED_MS, Followed, Log, input_offset
 from newsmill.replay.partitions import Partitions
 from newsmill.replay.ranges import Range, first_time
 from newsmill.replay.reader import bounds
@@ -152,7 +152,7 @@ def _first_direct(settings: Settings, log: Log, range_: Range) -> dict[int, int]
 def _first_followed(settings: Settings, log: Log, range_: Range) -> dict[int, int]:
     if range_.began_ms is None:
         return {}
-    order = Followed(settings, range_.topic, range_.spans, lambda record: True, log, range_.ended_ms)
+    order = Followed(settings, range_.topic, range_.spans, lambda record: True, log, range_.ended_ms + SETTLED_MS)
     try:
         return order.begin()
     finally:
