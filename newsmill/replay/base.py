@@ -23,21 +23,24 @@ from workers.stage import Record, Stage, StatefulStage, StateVersionError
 _CHUNK = 2_000
 
 
-def logs_of(settings: Settings, stages: Sequence[Stage], range_: Range) -> list[Log]:
+def logs_of(settings: Settings, stages: Sequence[Stage], range_: Range, *, complete: bool = True) -> list[Log]:
     """Return what of the log of each stage with state is followed beside the range: from its first entry about a record
     of the range on. What is before is the state with which the range began.
 
-    Raises RangeError where a log no longer reaches back a whole window before the range; kafka.errors.KafkaError.
+    With `complete` all of that has to be there. Raises RangeError where a log no longer reaches back a whole window before the range; kafka.errors.KafkaError.
     """
     found = []
     for stage in stages:
         if not isinstance(stage, StatefulStage):
             continue
         kept = bounds(settings, stage.log_topic)
+        if not kept and not complete:
+            continue
         if not kept:
             raise RangeError(f"there is no topic {clients.physical(settings, stage.log_topic)}: {_ADVICE}")
         guess = _arrived_by(settings, stage.log_topic, kept, range_.began_ms)
-        _refuse_short(settings, stage, kept, range_.began_ms)
+        if complete:
+            _refuse_short(settings, stage, kept, range_.began_ms)
         log = Log(stage, guess, stage.source == range_.topic)
         starts = _first_direct(settings, log, range_) if log.direct else _first_followed(settings, log, range_)
         spans = tuple(Span(partition=s.partition, start=starts.get(s.partition, s.start), end=s.end) for s in guess)

@@ -11,6 +11,7 @@ from kafka import KafkaConsumer
 from newsmill import clients
 from newsmill import topics as admin
 from newsmill.engines.broker.required import MissingTopicsError
+from newsmill.engines.embedded.chain import Decided
 from newsmill.engines.result import Output
 from newsmill.partitioner import partition_of
 from newsmill.replay.errors import ReplayError
@@ -101,13 +102,14 @@ class TopicTarget(Target):
 
 
 class TopicInput(Input):
-    """The records of a range, in the order of `order`."""
+    """The records of a range, in the order of `order`. `fold`: hand out decisions about records left out, too."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, *, fold: bool = True) -> None:
         self._order = order
+        self._fold = fold
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(self._order)
+        return (item for item in self._order if self._fold or not isinstance(item, Decided))
 
     def positions(self) -> dict[str, int]:
         """Return the next offsets, by `topic/partition`."""

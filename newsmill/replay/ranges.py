@@ -83,8 +83,11 @@ def _offsets(text: str) -> dict[int | None, int]:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Offsets that are read, frozen. `began_ms` is the append time of the earliest record, None where there is none; `ended_ms` is one that none is
-    later than. Milliseconds since the Unix epoch."""
+    """Offsets that are read, frozen.
+
+    `began_ms` is the append time of the earliest record, None where there is none; `ended_ms` is one that none is later
+    than. Milliseconds since the Unix epoch.
+    """
 
     topic: str
     spans: tuple[Span, ...]

@@ -25,8 +25,8 @@ OrderName = Literal["live", "time"]
 class Request:
     """What is to be replayed. `topic` is named without a namespace; `inputs` are files that stand in its place.
 
-    `base`: the state with which stages begin: that of the live run at the range's start, or none. `order`: that in which
-    the live run met the records, or by append time. `most`: records to replay; None: all.
+    `base`: the state with which stages begin: that of the live run at the range's start, or none. `order`: that in
+    which the live run met the records, or by append time. `most`: records to replay; None: all.
     """
 
     topic: str = topics.RAW

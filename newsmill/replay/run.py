@@ -113,9 +113,7 @@ def state_of(settings: Settings, request: Request, stages: Sequence[Stage], work
 
 def begin(settings: Settings, request: Request, stages: Sequence[Stage], range_: Range) -> State:
     """Return the state with which a run of a range begins. Raises as `logs_of` does."""
-    if request.base == "empty":
-        return State(settled_ms=range_.ended_ms + SETTLED_MS)
-    logs = base.logs_of(settings, stages, range_)
+    logs = base.logs_of(settings, stages, range_, complete=request.base == "log")
     return State(
         logs={log.stage.log_topic: [(s.partition, s.start, s.end) for s in log.spans] for log in logs},
         settled_ms=range_.ended_ms + SETTLED_MS,
@@ -143,7 +141,7 @@ def work_off(
         own_log: folds what the run itself has logged so far into a stage.
     """
     logs = logs_in(stages, state)
-    for log in logs:
+    for log in logs if request.base == "log" else ():
         reached = base.fold(settings, log)
         if not log.direct:
             for number, offset in reached.items():
@@ -161,7 +159,7 @@ def work_off(
     with contextlib.ExitStack() as stack:
         order = order_of(settings, request, spans, logs, state, positions)
         stack.callback(order.close)
-        records: Input = isolated.TopicInput(order)
+        records: Input = isolated.TopicInput(order, fold=request.base == "log")
         total = sum(span.end - span.start for span in spans)
         progress = stack.enter_context(around.progress(total, records.done))
         fused = Fused(
