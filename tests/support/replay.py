@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from newsmill.replay import isolated
 from newsmill.replay.control import Control
 from newsmill.replay.pace import Pace
 from newsmill.replay.progress import ReplayProgress
-from newsmill.replay.request import Request, load_stages
+from newsmill.replay.request import Request, stages_behind
 from newsmill.replay.run import Outcome, Surroundings, into_topics
 from newsmill.replay.session import Session
-from newsmill.worker import stage_options
+from newsmill.worker import load_stage, stage_options
 from schemas import headers as h
 from schemas import topics
 from tests.support.chaos.feeder import INGESTED_AT, own_origin
 from tests.support.chaos.news import Raw
 from tests.support.kafka import PATIENCE, Place, Running
 from workers import pipeline
-from workers.stage import Record
+from workers.stage import Record, Stage, StatefulStage
 
 ENDS = (topics.CLASSIFIED, topics.DUPLICATES, topics.DEAD_LETTERS)
 LIVE = (topics.ARTICLES, topics.DEDUP_LOG, topics.UNIQUE, topics.DUPLICATES, topics.TAGGED, topics.CLASSIFIED)
@@ -80,14 +82,22 @@ def replay(
 ) -> Outcome:
     """Replay into a run of its own, in this process."""
     wanted = request or Request()
+    chosen = replace(place.settings, **(settings or {}))
     options = stage_options(place.settings)
-    stages = load_stages(wanted.topic, options)
-    session = Session(place.settings, run, "run", on_step)
+    stages = [_stateless(name) or load_stage(name, options) for name in stages_behind(wanted.topic)]
+    session = Session(chosen, run, "run", on_step)
     around = Surroundings(Control(), Pace(), lambda total, done: ReplayProgress("replay", total, done=done, quiet=True))
     try:
         return into_topics(session, wanted, stages, wanted.options(stages, options, "run"), around)
     finally:
         session.close()
+
+
+@functools.cache
+def _stateless(name: str) -> Stage | None:
+    """Loading models takes longer than what most tests do with them."""
+    stage = pipeline.load(name)
+    return None if isinstance(stage, StatefulStage) else stage
 
 
 def same_as_live(place: Place, run: str) -> None:
