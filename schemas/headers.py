@@ -45,6 +45,9 @@ LOCATOR: Final = "locator"
 INPUT_OFFSET: Final = "input-offset"
 """On log records: the offset of the input record that the entry is about."""
 
+TAKEN_OVER: Final = "taken-over"
+"""Present on records in the log of a run that live workers have decided: the run itself did not process their input."""
+
 DEAD_STAGE: Final = "dead-stage"
 DEAD_TOPIC: Final = "dead-topic"
 DEAD_PARTITION: Final = "dead-partition"
