@@ -34,6 +34,8 @@ COMMANDS: Final = (
     Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
     Command("status", "newsmill.cli.status", "command", "Tell whether all is well: throughput, lag, problems."),
     Command("trace", "newsmill.cli.trace", "command", "Show what happened to an article, and why."),
+    Command("replay", "newsmill.cli.replay", "command", "Run a range again beside live traffic; compare, promote."),
+    Command("redrive", "newsmill.cli.redrive", "command", "Put dead letters back to where they came from."),
     Command("dedup", "newsmill.cli.dedup", "command", "Say why two articles are or are not copies."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )

@@ -36,15 +36,13 @@ class Control:
     Args:
         settings: where the broker is; None: signals alone.
         run: name of the run, for which commands on news.replays are looked for.
-        say: shows a line to a person.
     """
 
-    def __init__(
-        self, settings: Settings | None = None, run: str = "", say: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, settings: Settings | None = None, run: str = "") -> None:
         self._settings = settings
         self._run = run.encode()
-        self._say = say
+        self.say: Callable[[str], None] = lambda _: None
+        """Shows a line to a person."""
         self._before: dict[int, Any] = {}
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,11 +99,11 @@ class Control:
         if not self._pause.is_set():
             return 0.0
         began = time.monotonic()
-        self._say("paused; SIGUSR2 or `newsmill replay resume` goes on")
+        self.say("paused; SIGUSR2 or `newsmill replay resume` goes on")
         while self._pause.is_set() and not self._stop.is_set():
             time.sleep(STEP_SECONDS)
         if not self._stop.is_set():
-            self._say("goes on")
+            self.say("goes on")
         return time.monotonic() - began
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from newsmill.engines.result import Output
 from newsmill.replay.control import Control
-from newsmill.replay.journal import Work
+from newsmill.replay.journal import Journal, Work
 from newsmill.replay.pace import Pace
 from newsmill.replay.progress import ReplayProgress
 from newsmill.replay.reader import SpanReader
 from newsmill.replay.session import Session
 from newsmill.replay.spans import spans
-from schemas.replays import Span
+from schemas.replays import Plan, Span
 from workers.stage import Record
 
 CHECKPOINT_SECONDS: Final = 2.0
@@ -29,6 +29,66 @@ class Step:
 
     kind: str
     output: Output | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of working on a run. `finished`: nothing is left. `before`: an earlier process did it all."""
+
+    counts: Counter[str]
+    finished: bool
+    before: bool = False
+
+
+def carry_out(
+    session: Session,
+    options: Mapping[str, str],
+    plan: Callable[[Journal], Plan],
+    decide: Callable[[Journal], Callable[[Record], Step]],
+    *,
+    control: Control,
+    pace: Pace,
+    label: str = "",
+    quiet: bool = True,
+    most: int | None = None,
+) -> Result:
+    """Start the run of `session` or take it up, and copy until it is done or the control says stop.
+
+    Args:
+        session: not begun; it is closed when this returns, and left to itself when this raises.
+        options, plan: as for Session.begin.
+        decide: returns, once the journal is read, what says of each record what becomes of it.
+        control, pace: of this process; the control is entered.
+        label: what is being done, for the progress.
+        quiet: show no progress.
+        most: records to write in the whole run; None: all.
+
+    Raises what Session.begin and Copier.run raise.
+    """
+    work = session.begin(options, plan)
+    if work.finished is not None:
+        session.close()
+        return Result(Counter(work.counts), finished=True, before=True)
+    reader = SpanReader(session.settings, work.plan.topic, work.plan.spans, work.positions)
+    try:
+        with ReplayProgress(label, reader.total, done=reader.done, quiet=quiet) as progress:
+            control.say = progress.say
+            copier = Copier(
+                session,
+                work,
+                reader,
+                decide(session.journal),
+                control=control,
+                pace=pace,
+                progress=progress,
+                most=most,
+                note_offsets=session.operation == "redrive",
+            )
+            finished = copier.run()
+    finally:
+        reader.close()
+    session.close()
+    return Result(copier.counts, finished)
 
 
 class Copier:

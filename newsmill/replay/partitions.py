@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kafka import KafkaConsumer
 from kafka.errors import OffsetOutOfRangeError
 from kafka.structs import TopicPartition
 
 from newsmill import clients
 from newsmill.engines.broker.records import size, to_record
+from newsmill.engines.kafka.consumer import PausingConsumer
 from newsmill.replay.errors import SilentBrokerError
 from newsmill.replay.reader import ExpiredError
 from newsmill.settings import Settings
@@ -47,7 +47,7 @@ class Partitions:
         self._bytes = dict.fromkeys(starts, 0)
         self._unread = {number for number, start in starts.items() if start < self._ends[number]}
         self._paused: set[int] = set()
-        self._consumer: Any = KafkaConsumer(**clients.consumer(settings) | {"auto_offset_reset": "none"})
+        self._consumer: Any = PausingConsumer(**clients.consumer(settings) | {"auto_offset_reset": "none"})
         self._consumer.assign([self._place(number) for number in sorted(self._unread)])
         for number in self._unread:
             self._consumer.seek(self._place(number), starts[number])

@@ -12,6 +12,7 @@ from kafka.structs import TopicPartition
 
 from newsmill import clients
 from newsmill.engines.broker.records import to_record
+from newsmill.engines.kafka.consumer import PausingConsumer
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 from schemas.replays import Span
@@ -44,7 +45,7 @@ class SpanReader:
     ) -> None:
         self._topic = topic
         name = clients.physical(settings, topic)
-        self._consumer: Any = KafkaConsumer(**clients.consumer(settings) | {"auto_offset_reset": "none"})
+        self._consumer: Any = PausingConsumer(**clients.consumer(settings) | {"auto_offset_reset": "none"})
         self._ends = {TopicPartition(name, span.partition): span.end for span in spans}
         self._starts = {TopicPartition(name, span.partition): span.start for span in spans}
         self._next: dict[TopicPartition, int] = {}

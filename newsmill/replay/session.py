@@ -31,7 +31,7 @@ class Session:
         self.settings = settings
         self.run = journal.check_name(run)
         self.operation = operation
-        self.writer = ReplayWriter(settings, run, on_step)
+        self.writer = ReplayWriter(settings, run, on_step, redrive=operation == "redrive")
         self.journal = Journal()
 
     def begin(self, options: Mapping[str, str], plan: Callable[[Journal], Plan]) -> Work:

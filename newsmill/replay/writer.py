@@ -22,21 +22,26 @@ FETCH_WAIT_MS = 100
 class ReplayWriter(TransactionalProducer):
     """Writes what a run puts out, each batch in one transaction with a record on news.replays.
 
-    A process that starts with the same run shuts out the one before.
+    A process that starts with the same run shuts out the one before. All redrives have one name here, whatever their
+    runs are called: two at once could put the same dead letter back twice.
 
     Args:
         settings: where the broker is, and timeouts.
         run: name of the run.
+        redrive: whether it puts dead letters back.
         on_step: called between the steps of a transaction (`begun`, `sent`, `flushed`, `committed`, `confirmed`).
             Tests use it to die there.
     """
 
-    def __init__(self, settings: Settings, run: str, on_step: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, settings: Settings, run: str, on_step: Callable[[str], None] = lambda _: None, *, redrive: bool = False
+    ) -> None:
+        other = "another redrive has been started" if redrive else f"another process has taken up the run {run}"
         super().__init__(
             settings,
-            f"{settings.namespace}newsmill.replay.{run}",
-            f"another process has taken up the run {run}, or a batch took longer than NEWSMILL_TRANSACTION_TIMEOUT_S. "
-            "What was committed stays; the same command goes on from there",
+            f"{settings.namespace}newsmill.redrive" if redrive else f"{settings.namespace}newsmill.replay.{run}",
+            f"{other}, or a batch took longer than NEWSMILL_TRANSACTION_TIMEOUT_S. What was committed stays; the same "
+            "command goes on from there",
             on_step,
         )
         self._place = journal.place(settings)
