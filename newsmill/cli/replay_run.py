@@ -121,7 +121,7 @@ def command(
     if not quiet:
         counts = outcome.counts
         done = (
-            "is finished" if outcome.finished else f"has stopped; `newsmill replay --run {name}` with the same goes on"
+            "is finished" if outcome.finished else f"has stopped; the same with --run {name} goes on"
         )
         click.echo(
             f"newsmill: {name} {done}: {counts.get(RECORDS, 0):,} records replayed, {counts.get(LEFT_OUT, 0):,} left "
@@ -165,6 +165,6 @@ def _show(settings: Settings, request: Request, chain: Chain, rate: str | None, 
     if rate:
         seconds = max(seconds, count / parse_rate(rate))
     click.echo(
-        f"{count:,} records, {size / 1e6:,.1f} MB would be replayed, about {duration(seconds)}; {order.left_out:,} of the "
-        "range would be left out; nothing is written"
+        f"{count:,} records, {size / 1e6:,.1f} MB would be replayed, about {duration(seconds)}; {order.left_out:,} of "
+        "the range would be left out; nothing is written"
     )

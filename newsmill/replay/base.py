@@ -27,7 +27,8 @@ def logs_of(settings: Settings, stages: Sequence[Stage], range_: Range, *, compl
     """Return what of the log of each stage with state is followed beside the range: from its first entry about a record
     of the range on. What is before is the state with which the range began.
 
-    With `complete` all of that has to be there. Raises RangeError where a log no longer reaches back a whole window before the range; kafka.errors.KafkaError.
+    With `complete` all of that has to be there. Raises RangeError where a log no longer reaches back a whole window
+    before the range; kafka.errors.KafkaError.
     """
     found = []
     for stage in stages:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from newsmill.local import LocalKafka
-from newsmill.replay import isolated
+from newsmill.replay import diff, isolated
 from newsmill.replay.filters import Filters, parse_made_by
 from newsmill.replay.fused import DECIDED, LEFT_OUT, RECORDS
 from newsmill.replay.journal import JournalError
@@ -148,3 +148,22 @@ def test_a_finished_run_is_left_as_it_is(lived: Place) -> None:
     assert second.finished
     assert second.counts == first.counts
     assert lived.read(isolated.own_topic("short", topics.ARTICLES)) == records
+
+
+def test_diff_of_a_run_that_says_the_same(lived: Place) -> None:
+    replay(lived, "same")
+    found = diff.report(lived.settings, "same")
+    assert not found.kinds
+    assert sum(found.same.values()) == sum(len(lived.read(topic)) for topic in diff.COMPARED)
+
+
+def test_diff_of_a_run_that_knows_nothing_of_before(lived: Place) -> None:
+    request = Request(topic=topics.ARTICLES, since=parse("offset:500"), base="empty")
+    replay(lived, "empty", request)
+    found = diff.report(lived.settings, "empty")
+    copies = found.kinds[topics.DUPLICATES, "lost"]
+    assert copies > 0
+    assert found.kinds[topics.UNIQUE, "gained"] == copies
+    lost = [one for one in diff.changes(lived.settings, "empty") if one.kind == "lost"]
+    assert {one.topic for one in lost} == {topics.DUPLICATES}
+    assert all(one.run_value is None and one.live_value is not None for one in lost)
