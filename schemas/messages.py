@@ -221,6 +221,26 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     source: Annotated[str | None, Meta(description="name of the outlet, or its registrable domain")] = None
 
 
+class IngestLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What ingest learnt from one article and what it cut from it (news.ingest-log).
+
+    The state of ingest is the fold of these. `lines` is base64 of the hashes of the lines that were looked at, in the
+    form named by `form`; `cut` has bit n set where the n-th of them recurs in the source and was cut. The offset of the
+    input is in the record's header `input-offset`; the record's key is the id of the article.
+    """
+
+    source: Annotated[str, Meta(description="name of the outlet, or its registrable domain")]
+    event_time: Annotated[
+        Instant, Meta(description="when the page was fetched, else brought in; what is old goes by it")
+    ]
+    lines: Annotated[str, Meta(description="base64 of the hashes of the lines that were looked at")]
+    story: Annotated[bool, Meta(description="whether it counts as a story of its own, and no version of another")] = (
+        True
+    )
+    cut: Annotated[Annotated[int, Meta(ge=0)], Meta(description="bits: which of the lines were cut")] = 0
+    form: Annotated[Annotated[int, Meta(ge=1)], Meta(description="form of the hashes")] = 1
+
+
 class Mention(Struct, kw_only=True, frozen=True):
     """One place in the text where an entity is named."""
 
