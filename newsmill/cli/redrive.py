@@ -16,9 +16,9 @@ from newsmill.errors import NewsmillError
 from newsmill.replay import journal, ranges
 from newsmill.replay.control import Control
 from newsmill.replay.copy import Step, carry_out
+from newsmill.replay.pace import parse_rate
 from newsmill.replay.progress import duration
 from newsmill.replay.reader import SpanReader, bounds
-from newsmill.replay.pace import parse_rate
 from newsmill.replay.redrive import KINDS, Redrive, Selection, histogram
 from newsmill.replay.session import Session
 from newsmill.settings import Settings
