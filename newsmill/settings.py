@@ -114,7 +114,7 @@ class Settings:
         0.3, "near copies: least share of one text's word pairs that is in the other", check=_between(0.0, 1.0)
     )
     dedup_evidence: float = _setting(
-        0.65,
+        0.7,
         "near copies: how much must speak for one story; higher: fewer false copies, more missed ones",
         check=_between(-1.0, 2.5),
     )

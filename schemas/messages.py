@@ -188,6 +188,21 @@ class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
     joins: Joins = ()
 
 
+class Part(Struct, kw_only=True, frozen=True):
+    """A part of a text, from the first place to the last, in 256ths of the text."""
+
+    start: Annotated[Annotated[int, Meta(ge=0, le=254)], Meta(description="where it begins, in 256ths of the text")]
+    end: Annotated[Annotated[int, Meta(ge=1, le=255)], Meta(description="where it ends, in 256ths of the text")]
+
+
+class Holder(Struct, kw_only=True, frozen=True):
+    """An article that holds another story as a part, a round-up for one; of its stories it counts for this one."""
+
+    article_id: Annotated[ArticleId, Meta(description="id of the article that holds it")]
+    content_hash: Annotated[Digest, Meta(description="hash of that article's text")]
+    part: Annotated[Part, Meta(description="the part of that article's text that is this story")]
+
+
 class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One decision of dedup and what it learnt from the article (news.dedup-log).
 
@@ -219,6 +234,8 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
         Meta(description="stands for the outlet, when it wrote most of the article itself though it is a copy"),
     ] = None
     source: Annotated[str | None, Meta(description="name of the outlet, or its registrable domain")] = None
+    part: Annotated[Part | None, Meta(description="the part of the text that is the story, when it is not all")] = None
+    holders: Annotated[tuple[Holder, ...], Meta(description="known articles that are found to hold this story")] = ()
 
 
 class IngestLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):

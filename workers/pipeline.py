@@ -24,7 +24,7 @@ class StageOptions:
     dedup_max_entries: int = 2_000_000
     dedup_similarity: float = 0.05
     dedup_containment: float = 0.3
-    dedup_evidence: float = 0.65
+    dedup_evidence: float = 0.7
     entities_gazetteer: Path | None = None
     entities_spacy_model: str | None = None
     classify_rules: str = ""

@@ -156,8 +156,7 @@ def build() -> dashboard.Dashboard:
                 "Memory",
                 "Resident memory of each worker.",
                 (
-                    'process_resident_memory_bytes{job="newsmill"} and on (instance) '
-                    f"newsmill_ready{{{_STAGE}}}",
+                    f'process_resident_memory_bytes{{job="newsmill"}} and on (instance) newsmill_ready{{{_STAGE}}}',
                     "{{instance}}",
                 ),
                 unit="bytes",
