@@ -16,6 +16,7 @@ from newsmill.errors import NewsmillError
 from newsmill.replay import journal, ranges
 from newsmill.replay.control import Control
 from newsmill.replay.copy import Step, carry_out
+from newsmill.replay.pace import parse_rate
 from newsmill.replay.progress import duration
 from newsmill.replay.reader import SpanReader, bounds
 from newsmill.replay.redrive import KINDS, Redrive, Selection, histogram
@@ -132,7 +133,7 @@ def _show(settings: Settings, spans: tuple[Span, ...], decide: Redrive, rate: st
         table.add_row(f"{count:,}", stage, reason, KINDS[kind])
     Console().print(table)
     written = sum(count for (kind, _, _), count in counts.items() if kind == "redriven")
-    took = f", about {duration(written / shared.pace.parse_rate(rate))}" if rate else ""
+    took = f", about {duration(written / parse_rate(rate))}" if rate else ""
     click.echo(f"{written:,} records, {size / 1e6:,.1f} MB would be put back{took}; nothing is written")
     for record in itertools.islice(first, shared.FIRST_SHOWN):
         click.echo(tail.line(record))

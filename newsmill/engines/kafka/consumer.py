@@ -6,8 +6,8 @@ where the reason was a change of the topic's metadata, the leader's own assignme
 takes up the join: the member sends no heartbeats, the broker forgets it, and each of its commits is refused, for ever.
 The Java client asks for "rejoin needed or pending" there.
 
-Its fetcher (kafka/consumer/fetcher.py, `fetched_records`) puts aside what it holds of a paused partition, and takes it up
-again after `resume` only while it has no other partition's records in hand. But a partition whose records are all
+Its fetcher (kafka/consumer/fetcher.py, `fetched_records`) puts aside what it holds of a paused partition, and takes it
+up again after `resume` only while it has no other partition's records in hand. But a partition whose records are all
 handed out stays in hand, empty. Then the resumed partition is neither taken up nor fetched again: it stands still.
 """
 
