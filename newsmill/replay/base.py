@@ -11,7 +11,7 @@ from kafka.structs import TopicPartition
 
 from newsmill import clients
 from newsmill.replay.errors import RangeError, ReplayError
-from newsmill.replay.order import Followed, Log, input_offset
+from newsmill.replay.order import SETTLED_MS, Followed, Log, input_offset
 from newsmill.replay.partitions import Partitions
 from newsmill.replay.ranges import Range, first_time
 from newsmill.replay.reader import bounds
@@ -23,21 +23,25 @@ from workers.stage import Record, Stage, StatefulStage, StateVersionError
 _CHUNK = 2_000
 
 
-def logs_of(settings: Settings, stages: Sequence[Stage], range_: Range) -> list[Log]:
+def logs_of(settings: Settings, stages: Sequence[Stage], range_: Range, *, complete: bool = True) -> list[Log]:
     """Return what of the log of each stage with state is followed beside the range: from its first entry about a record
     of the range on. What is before is the state with which the range began.
 
-    Raises RangeError where a log no longer reaches back a whole window before the range; kafka.errors.KafkaError.
+    With `complete` all of that has to be there. Raises RangeError where a log no longer reaches back a whole window
+    before the range; kafka.errors.KafkaError.
     """
     found = []
     for stage in stages:
         if not isinstance(stage, StatefulStage):
             continue
         kept = bounds(settings, stage.log_topic)
+        if not kept and not complete:
+            continue
         if not kept:
             raise RangeError(f"there is no topic {clients.physical(settings, stage.log_topic)}: {_ADVICE}")
         guess = _arrived_by(settings, stage.log_topic, kept, range_.began_ms)
-        _refuse_short(settings, stage, kept, range_.began_ms)
+        if complete:
+            _refuse_short(settings, stage, kept, range_.began_ms)
         log = Log(stage, guess, stage.source == range_.topic)
         starts = _first_direct(settings, log, range_) if log.direct else _first_followed(settings, log, range_)
         spans = tuple(Span(partition=s.partition, start=starts.get(s.partition, s.start), end=s.end) for s in guess)
@@ -152,7 +156,7 @@ def _first_direct(settings: Settings, log: Log, range_: Range) -> dict[int, int]
 def _first_followed(settings: Settings, log: Log, range_: Range) -> dict[int, int]:
     if range_.began_ms is None:
         return {}
-    order = Followed(settings, range_.topic, range_.spans, lambda record: True, log, range_.ended_ms)
+    order = Followed(settings, range_.topic, range_.spans, lambda record: True, log, range_.ended_ms + SETTLED_MS)
     try:
         return order.begin()
     finally:

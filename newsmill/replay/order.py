@@ -188,9 +188,9 @@ class Followed(Order):
         """Return, by partition of the log, the offset behind all entries that were logged before the first one about
         the range: what is before is the state with which the range began. Call it instead of iterating."""
         reached = dict(self._log_next)
-        while (entry := self._next_entry()) is not None:
+        while not self._all_settled() and (entry := self._next_entry()) is not None:
             if self._locate(entry) is not None:
-                return reached
+                break
             reached[entry.partition] = entry.offset + 1
         return reached
 

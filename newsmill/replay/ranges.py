@@ -83,13 +83,14 @@ def _offsets(text: str) -> dict[int | None, int]:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Offsets that are read, frozen. `end_is_open` says that more may arrive behind them that was not asked to be left
-    out. `began_ms` is the append time of the earliest record, None where there is none; `ended_ms` is one that none is
-    later than. Milliseconds since the Unix epoch."""
+    """Offsets that are read, frozen.
+
+    `began_ms` is the append time of the earliest record, None where there is none; `ended_ms` is one that none is later
+    than. Milliseconds since the Unix epoch.
+    """
 
     topic: str
     spans: tuple[Span, ...]
-    end_is_open: bool
     began_ms: int | None
     ended_ms: int
 
@@ -119,20 +120,33 @@ def freeze(settings: Settings, topic: str, since: Bound = OPEN, until: Bound = O
         ends: dict[TopicPartition, int] = consumer.end_offsets(places)
         starts = _at(consumer, places, since, kept, ends, kept)
         stops = _at(consumer, places, until, kept, ends, ends)
-        spans, began, ended = [], [], []
+        spans = []
         for place in places:
             start, stop = starts[place], max(starts[place], stops[place])
             first = first_time(consumer, place, start, stop)
             _refuse_expired(topic, place.partition, since, kept[place], start, first)
             spans.append(Span(partition=place.partition, start=start, end=stop))
-            if first is not None:
+    finally:
+        consumer.close()
+    return of(settings, topic, spans)
+
+
+def of(settings: Settings, topic: str, spans: Sequence[Span]) -> Range:
+    """Return the range that `spans` of `topic` are. Raises kafka.errors.KafkaError."""
+    name = clients.physical(settings, topic)
+    consumer: Any = KafkaConsumer(**clients.consumer(settings))
+    began, ended = [], []
+    try:
+        ends = consumer.end_offsets([TopicPartition(name, span.partition) for span in spans])
+        for span in spans:
+            place = TopicPartition(name, span.partition)
+            if (first := first_time(consumer, place, span.start, span.end)) is not None:
                 began.append(first)
-            behind = first_time(consumer, place, stop, ends[place])
+            behind = first_time(consumer, place, span.end, ends[place])
             ended.append(int(time.time() * 1000) if behind is None else behind)
     finally:
         consumer.close()
-    is_open = until == OPEN or (until.time_ms is not None and until.time_ms > time.time() * 1000)
-    return Range(topic, tuple(spans), is_open, min(began, default=None), max(ended))
+    return Range(topic, tuple(spans), min(began, default=None), max(ended))
 
 
 def newer(settings: Settings, topic: str, spans: Sequence[Span]) -> int:

@@ -71,8 +71,8 @@ class Scout:
         }
         if len(kept) > MOST_KNOWN:
             raise ReplayError(
-                f"live workers were more than {MOST_KNOWN:,} records behind in this range; replay it in shorter pieces, "
-                "or with --order time"
+                f"live workers were more than {MOST_KNOWN:,} records behind in this range; replay it in shorter "
+                "pieces, or with --order time"
             )
         self._known = kept
         self._sweep_at = max(10_000, 2 * len(kept))
