@@ -27,7 +27,9 @@ def command(run: str, as_json: bool) -> None:
         kinds = {kind: found.kinds[topic, kind] for kind in ("gained", "lost", "changed")}
         if not any(kinds.values()) and not found.same[topic]:
             continue
-        click.echo(f"{topic}: {found.same[topic]:,} the same, " + ", ".join(f"{n:,} {kind}" for kind, n in kinds.items()))
+        click.echo(
+            f"{topic}: {found.same[topic]:,} the same, " + ", ".join(f"{n:,} {kind}" for kind, n in kinds.items())
+        )
         for (where, name), count in sorted(found.fields.items()):
             if where == topic:
                 click.echo(f"    {name}: {count:,}")

@@ -120,9 +120,7 @@ def command(
         session.close()
     if not quiet:
         counts = outcome.counts
-        done = (
-            "is finished" if outcome.finished else f"has stopped; the same with --run {name} goes on"
-        )
+        done = "is finished" if outcome.finished else f"has stopped; the same with --run {name} goes on"
         click.echo(
             f"newsmill: {name} {done}: {counts.get(RECORDS, 0):,} records replayed, {counts.get(LEFT_OUT, 0):,} left "
             f"out, {counts.get(DECIDED, 0):,} decisions of live workers taken over",

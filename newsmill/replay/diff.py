@@ -100,7 +100,13 @@ class Report:
             "verdicts": [{"live": a, "run": b, "count": n} for (a, b), n in self.verdicts.items()],
             "reasons": [{"kind": k, "reason": r, "count": n} for (k, r), n in self.reasons.items()],
             "samples": [
-                {"topic": one.topic, "kind": one.kind, "origin": one.origin, "fields": list(one.fields), "key": _text(one.key)}
+                {
+                    "topic": one.topic,
+                    "kind": one.kind,
+                    "origin": one.origin,
+                    "fields": list(one.fields),
+                    "key": _text(one.key),
+                }
                 for samples in self.samples.values()
                 for one in samples
             ],
@@ -170,10 +176,7 @@ def _fill(index: sqlite3.Connection, side: str, topic: str, records: Iterator[Re
     """Put records into a table; of several with one origin the last one stays."""
     index.executemany(
         f"INSERT OR REPLACE INTO {side} VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (one of two names of our own)
-        (
-            (topic, _origin(r), r.partition, r.offset, r.key, r.value, _dump(r.headers))
-            for r in records
-        ),
+        ((topic, _origin(r), r.partition, r.offset, r.key, r.value, _dump(r.headers)) for r in records),
     )
 
 

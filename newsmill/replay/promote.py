@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final
 
 from newsmill.engines.result import Output
 from newsmill.engines.runner import ingested_at_ms
 from newsmill.replay.control import Control
 from newsmill.replay.copy import Result
+from newsmill.replay.diff import Change
 from newsmill.replay.journal import Journal, JournalError
 from newsmill.replay.live import TOPICS, LiveRevisions
 from newsmill.replay.pace import Pace
@@ -33,30 +34,6 @@ KINDS: Final = {
 OPTIONS: Final[dict[str, str]] = {}
 
 
-class Changed(Protocol):
-    """A record that a run has made differently from what is live (newsmill/replay/diff.py)."""
-
-    @property
-    def topic(self) -> str:
-        """Live topic, without a namespace."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Key of the record."""
-
-    @property
-    def origin(self) -> bytes:
-        """Where its document entered."""
-
-    @property
-    def run_value(self) -> bytes | None:
-        """What the run has made; None: nothing, the record is lost."""
-
-    @property
-    def headers(self) -> h.Headers:
-        """Headers of the run's record."""
-
-
 class Promotion:
     """Publishes changes.
 
@@ -72,7 +49,7 @@ class Promotion:
     def __init__(
         self,
         session: Session,
-        changes: Callable[[], Iterable[Changed]],
+        changes: Callable[[], Iterable[Change]],
         *,
         control: Control,
         pace: Pace,
@@ -118,19 +95,19 @@ class Promotion:
             raise JournalError(f"{self._session.run} has gone into files, not into topics")
         return Plan(topic=work.plan.topic, spans=work.plan.spans, options=OPTIONS)
 
-    def _batches(self, live: LiveRevisions) -> Iterator[list[Changed]]:
+    def _batches(self, live: LiveRevisions) -> Iterator[list[Change]]:
         """Yield what may be published, until the control says stop."""
         settings = self._session.settings
-        batch: list[Changed] = []
+        batch: list[Change] = []
         size = 0
         for change in self._changes():
-            if change.run_value is None:
-                self._counts["lost"] += 1
-                continue
             if change.topic not in TOPICS:
                 self._counts["not_published"] += 1
                 continue
-            if live.is_promoted(change.topic, change.origin):
+            if change.run_value is None:
+                self._counts["lost"] += 1
+                continue
+            if live.is_promoted(change.topic, change.origin.encode()):
                 continue
             batch.append(change)
             size += len(change.run_value) + 64
@@ -150,11 +127,11 @@ class Promotion:
             self._control.sleep(seconds)
         return not self._control.stopping
 
-    def _write(self, live: LiveRevisions, batch: list[Changed]) -> None:
+    def _write(self, live: LiveRevisions, batch: list[Change]) -> None:
         live.catch_up()
         outputs = []
         for change in batch:
-            if live.moved_on(change.topic, change.key, change.origin, ingested_at_ms(change.headers) or 0):
+            if live.moved_on(change.topic, change.key, change.origin.encode(), ingested_at_ms(change.headers) or 0):
                 self._counts["superseded"] += 1
             else:
                 outputs.append(self._output(change))
@@ -164,7 +141,7 @@ class Promotion:
             self._pace.wrote(len(outputs))
         self._progress.reached(0, f"{self._counts['promoted']:,} published")
 
-    def _output(self, change: Changed) -> Output:
+    def _output(self, change: Change) -> Output:
         own = (h.RUN, h.REPLAY, h.PROMOTED)
         kept = [pair for pair in change.headers if pair[0] not in own]
         marks = [(name, self._session.run.encode()) for name in own]
