@@ -2,75 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from newsmill import clients
-from newsmill import topics as cluster
-from newsmill.replay import diff, isolated, journal
-from newsmill.replay.control import Control
+from newsmill.replay import diff, journal
 from newsmill.replay.copy import Result
 from newsmill.replay.journal import JournalError
-from newsmill.replay.pace import Pace
-from newsmill.replay.progress import ReplayProgress
-from newsmill.replay.promote import Promotion
 from newsmill.replay.session import Session
 from schemas import headers as h
 from schemas import topics
 from schemas.replays import Plan
+from tests.support import replays
 from tests.support.driver import Killed
 from tests.support.kafka import Place, Running, die_at
-from tests.support.replays import abandoned
+from tests.support.replays import article, have_run, write
 from tests.support.stages import CountingStage
 from workers.stage import Record
 
 pytestmark = pytest.mark.broker
 
 
-def article(name: str, text: str, *, revision: int = 1, model: str = "old") -> bytes:
-    plain = {"id": name, "content_hash": f"hash of {text}", "revision": revision, "subject": model}
-    return json.dumps(plain).encode()
-
-
-def write(where: Place, topic: str, *records: tuple[str, str, bytes], run: str = "live", marks: h.Headers = ()) -> None:
-    """Write (id, origin, value) to `topic`."""
-    producer = where.producer()
-    for name, origin, value in records:
-        headers = [(h.ORIGIN, origin.encode()), (h.INGESTED_AT, b"1000"), (h.RUN, run.encode()), *marks]
-        producer.send(where.physical(topic), key=name.encode(), value=value, headers=headers)
-    producer.flush()
-    producer.close()
-
-
-def have_run(where: Place, records: Sequence[tuple[str, str, bytes]], topic: str = topics.CLASSIFIED) -> None:
-    """Let there be a finished run `r1` that has made `records`."""
-    own = [replace(declared, name=where.physical(isolated.own_topic("r1", declared.name))) for declared in
-           cluster.declared() if declared.name == topic]  # fmt: skip
-    with cluster.admin_client(clients.connection(where.settings)) as admin:
-        cluster.create(admin, own, partitions={own[0].name: 1})
-    session = Session(where.settings, "r1", "run")
-    session.begin({"into": "run"}, lambda _: Plan(topic=topics.RAW, options={"into": "run"}))
-    write(where, isolated.own_topic("r1", topic), *records, run="r1")
-    session.finish({})
-    session.close()
-
-
 def promote(where: Place, on_step: Callable[[str], None] = lambda _: None, batch: int = 500) -> Result:
-    settings = replace(where.settings, batch_records=batch)
-    with abandoned(Session(settings, "r1", "promote", on_step)) as session:
-        result = Promotion(
-            session,
-            lambda: diff.changes(settings, "r1"),
-            control=Control(),
-            pace=Pace(),
-            progress=ReplayProgress("promote", 0, quiet=True),
-        ).run()
-    session.close()
-    return result
+    return replays.promote(replace(where.settings, batch_records=batch), "r1", on_step=on_step)
 
 
 def published(where: Place, topic: str = topics.CLASSIFIED) -> list[Record]:
