@@ -97,7 +97,7 @@ def command(since: str, until: str, again: bool, run: str | None, dry_run: bool,
             most=options["most"],
         )
     lag.close()
-    shared.end(name, result, KINDS, control, "newsmill redrive", quiet=quiet)
+    shared.end(name, result, KINDS, control, quiet=quiet)
 
 
 def _place(text: str) -> tuple[int, int]:

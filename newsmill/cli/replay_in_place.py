@@ -75,7 +75,7 @@ def command(topic: str, since: str, until: str, run: str | None, dry_run: bool, 
             most=options["most"],
         )
     lag.close()
-    shared.end(name, result, KINDS, control, "newsmill replay --in-place", quiet=quiet)
+    shared.end(name, result, KINDS, control, quiet=quiet)
 
 
 def _show(settings: Settings, range_: ranges.Range, filters: Filters, rate: str | None, most: int | None) -> None:

@@ -1,9 +1,10 @@
-"""What is done with runs afterwards: `newsmill replay list|show|pause|resume|drop`."""
+"""What is done with runs afterwards: `newsmill replay promote|list|show|pause|resume|drop`."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from typing import Final, Literal
 
 import click
@@ -15,7 +16,11 @@ from newsmill import clients
 from newsmill import topics as cluster
 from newsmill.cli import replay_options as shared
 from newsmill.replay import journal
+from newsmill.replay.control import Control
 from newsmill.replay.journal import JournalError
+from newsmill.replay.progress import ReplayProgress
+from newsmill.replay.promote import KINDS, Promotion
+from newsmill.replay.session import Session
 from newsmill.replay.writer import ReplayWriter
 from newsmill.settings import Settings, from_environment
 from schemas import codec
@@ -23,6 +28,42 @@ from schemas.replays import ReplayRecord
 from schemas.topics import TOPICS
 
 _WORDS: Final = {"run": "replay", "in_place": "in place", "promote": "promote", "redrive": "redrive"}
+
+
+@click.command()
+@click.argument("run")
+@click.option("--rate", metavar="N/s", help="Most records a second.")
+@click.option("--dry-run", is_flag=True, help="Count the changes, and write nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+def promote(run: str, rate: str | None, dry_run: bool, quiet: bool) -> None:
+    """Publish what RUN has changed to the live topics, as new processing of the same revisions, each record once.
+
+    An article whose live revision is another one by now is left out (superseded). What the run has lost stays. Live
+    workers pass over what is published, and dedup's state does not change. What was stopped or killed goes on with the
+    same command; once it is done, the command does nothing.
+
+    Exit status: as of `newsmill redrive`.
+    """
+    from newsmill.replay import diff  # only this command compares
+
+    settings = shared.set_up()
+    journal.read(settings).known(run)
+    if dry_run:
+        counts = Counter(f"{change.topic}: {change.kind}" for change in diff.changes(settings, run))
+        for name, count in sorted(counts.items()):
+            click.echo(f"{count:,} {name}")
+        click.echo("nothing is written")
+        return
+    pace, lag = shared.make_pace(settings, rate, None)
+    session = Session(settings, run, "promote")
+    with Control(settings, run) as control, ReplayProgress("promote", 0, quiet=quiet) as progress:
+        control.say = progress.say
+        result = Promotion(
+            session, lambda: diff.changes(settings, run), control=control, pace=pace, progress=progress
+        ).run()
+    session.close()
+    lag.close()
+    shared.end(run, result, KINDS, control, quiet=quiet)
 
 
 @click.command(name="list")

@@ -131,7 +131,7 @@ def summary(counts: Mapping[str, int], kinds: Mapping[str, str]) -> str:
     return "; ".join(f"{counts[kind]:,} {text}" for kind, text in kinds.items() if counts.get(kind))
 
 
-def end(run: str, result: Result, kinds: Mapping[str, str], control: Control, command: str, *, quiet: bool) -> None:
+def end(run: str, result: Result, kinds: Mapping[str, str], control: Control, *, quiet: bool) -> None:
     """Tell what came of a run, and end the process with 128 and the signal's number where it was stopped."""
     counts = summary(Counter(result.counts), kinds) or "nothing to do"
     if not quiet and result.before:
@@ -140,5 +140,5 @@ def end(run: str, result: Result, kinds: Mapping[str, str], control: Control, co
         click.echo(f"newsmill: {run} is finished: {counts}", err=True)
     elif not result.finished:
         if not quiet:
-            click.echo(f"newsmill: {run} has stopped: {counts}. `{command} --run {run}` goes on", err=True)
+            click.echo(f"newsmill: {run} has stopped: {counts}. The same command goes on", err=True)
         sys.exit(128 + (control.caught or 2))

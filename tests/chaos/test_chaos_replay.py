@@ -17,7 +17,7 @@ from newsmill.replay import journal
 from schemas import headers as h
 from schemas import topics
 from tests.support.kafka import PATIENCE, Place, Running
-from tests.support.replays import PROCESS, REPOSITORY
+from tests.support.replays import PROCESS, REPOSITORY, article, have_run, write
 from tests.support.stages import CountingStage, EchoStage
 from workers.stage import Record
 
@@ -105,7 +105,29 @@ def check_in_place(where: Place, count: int, kills: int, seed: int) -> None:
     assert died > 0, "no process was killed while it worked"
 
 
-CHECKS: dict[str, Callable[[Place, int, int, int], None]] = {"redrive": check_redrive, "in_place": check_in_place}
+def check_promote(where: Place, count: int, kills: int, seed: int) -> None:
+    live = [(f"a{n}", f"news.raw/0/{n}", article(f"a{n}", f"text {n}")) for n in range(count)]
+    # Every third article has another model say something new, and every tenth has been revised since.
+    changed = range(0, count, 3)
+    made = [(f"a{n}", f"news.raw/0/{n}", article(f"a{n}", f"text {n}", model="new")) for n in changed]
+    write(where, topics.CLASSIFIED, *live)
+    have_run(where, made)
+    revised = [(f"a{n}", f"news.raw/1/{n}", article(f"a{n}", f"more {n}", revision=2)) for n in range(0, count, 10)]
+    write(where, topics.CLASSIFIED, *revised)
+    wanted = [made[n // 3] for n in changed if n % 10]
+    died = killed_at_random(where, "promote", kills, seed)
+    found = [record for record in where.read(topics.CLASSIFIED) if h.get(record.headers, h.PROMOTED) is not None]
+    assert [(r.key, r.value) for r in found] == [(name.encode(), value) for name, _, value in wanted]
+    counts = journal.read(where.settings).runs["r1"].works["promote"].counts
+    assert counts == {"promoted": len(wanted), "superseded": len(made) - len(wanted)}
+    assert died > 0, "no process was killed while it worked"
+
+
+CHECKS: dict[str, Callable[[Place, int, int, int], None]] = {
+    "redrive": check_redrive,
+    "in_place": check_in_place,
+    "promote": check_promote,
+}
 
 
 @pytest.mark.parametrize("operation", CHECKS)

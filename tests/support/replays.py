@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from newsmill import clients
+from newsmill import topics as cluster
+from newsmill.replay import diff, isolated
 from newsmill.replay.control import Control
 from newsmill.replay.copy import Result, carry_out
 from newsmill.replay.in_place import InPlace
 from newsmill.replay.pace import Pace
+from newsmill.replay.progress import ReplayProgress
+from newsmill.replay.promote import Promotion
 from newsmill.replay.reader import bounds
 from newsmill.replay.redrive import Redrive, Selection
 from newsmill.replay.session import Session
 from newsmill.settings import Settings
+from schemas import headers as h
 from schemas import topics
 from schemas.replays import Plan
+from tests.support.kafka import Place
 from workers.pipeline import SOURCES
 from workers.stage import Record
 
@@ -78,6 +87,53 @@ def in_place(
         )
 
 
+def promote(
+    settings: Settings,
+    run: str,
+    *,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Result:
+    with Control(settings, run) as control, abandoned(Session(settings, run, "promote", on_step)) as session:
+        result = Promotion(
+            session,
+            lambda: diff.changes(settings, run),
+            control=control,
+            pace=Pace(),
+            progress=ReplayProgress("promote", 0, quiet=True),
+        ).run()
+    session.close()
+    return result
+
+
+def article(name: str, text: str, *, revision: int = 1, model: str = "old") -> bytes:
+    """Return as much of a classified article as a promotion looks at."""
+    plain = {"id": name, "content_hash": f"hash of {text}", "revision": revision, "subject": model}
+    return json.dumps(plain).encode()
+
+
+def write(where: Place, topic: str, *records: tuple[str, str, bytes], run: str = "live", marks: h.Headers = ()) -> None:
+    """Write (id, origin, value) to `topic`."""
+    producer = where.producer()
+    for name, origin, value in records:
+        headers = [(h.ORIGIN, origin.encode()), (h.INGESTED_AT, b"1000"), (h.RUN, run.encode()), *marks]
+        producer.send(where.physical(topic), key=name.encode(), value=value, headers=headers)
+    producer.flush()
+    producer.close()
+
+
+def have_run(where: Place, records: Sequence[tuple[str, str, bytes]], topic: str = topics.CLASSIFIED) -> None:
+    """Let there be a finished run `r1` that has made `records`."""
+    name = where.physical(isolated.own_topic("r1", topic))
+    own = [replace(declared, name=name) for declared in cluster.declared() if declared.name == topic]
+    with cluster.admin_client(clients.connection(where.settings)) as admin:
+        cluster.create(admin, own, partitions={name: 1})
+    session = Session(where.settings, "r1", "run")
+    session.begin({"into": "run"}, lambda _: Plan(topic=topics.RAW, options={"into": "run"}))
+    write(where, isolated.own_topic("r1", topic), *records, run="r1")
+    session.finish({})
+    session.close()
+
+
 PROCESS = """
 import sys
 from newsmill.settings import Settings
@@ -89,6 +145,6 @@ print("starting", flush=True)
 result = getattr(replays, sys.argv[4])(settings, sys.argv[5])
 print("finished", result.finished, flush=True)
 """
-"""A process of its own, to be killed: BOOTSTRAP NAMESPACE BATCH redrive|in_place RUN, run in REPOSITORY."""
+"""A process of its own, to be killed: BOOTSTRAP NAMESPACE BATCH redrive|in_place|promote RUN, run in REPOSITORY."""
 
 REPOSITORY = Path(__file__).resolve().parents[2]
