@@ -47,8 +47,8 @@ class Change:
 
     `topic` is the live one, without a namespace. `kind`: `gained` (live has nothing of this origin on the topic),
     `lost` (the run has nothing; `run_value` is None), `changed`. `fields` are the fields of the values that differ,
-    versions of stages aside. `headers` are those of the run's record, of a lost one the live's. `partition` and `offset`
-    are where the live record stands, -1 where there is none.
+    versions of stages aside. `headers` are those of the run's record, of a lost one the live's. `partition` and
+    `offset` are where the live record stands, -1 where there is none.
     """
 
     topic: str
