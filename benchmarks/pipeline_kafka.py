@@ -89,7 +89,7 @@ class Running:
     _producer: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.seen = {topic.name: {} for topic in topics.TOPICS if topic.name != topics.DEDUP_LOG}
+        self.seen = {topic.name: {} for topic in topics.TOPICS if topic.name not in (topics.DEDUP_LOG, topics.REPLAYS)}
         self._producer = KafkaProducer(**clients.producer(self.settings), linger_ms=0)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()

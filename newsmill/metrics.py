@@ -58,7 +58,12 @@ class Metrics:
         self.dead_letters = Counter(
             "newsmill_dead_letters", "Records sent to news.dead-letters.", ["stage", "reason"], registry=r
         )
-        self.emitted = Counter("newsmill_emitted_records", "Records written, by topic.", ["stage", "topic"], registry=r)
+        self.emitted = Counter(
+            "newsmill_emitted_records",
+            "Records written, by topic; replayed ones are left out.",
+            ["stage", "topic"],
+            registry=r,
+        )
         self.sources = Counter(
             "newsmill_source_records",
             "Documents by source and by what became of them; the largest sources by name, the rest as `other`.",

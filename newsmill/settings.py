@@ -154,6 +154,16 @@ class Settings:
 
     classify_rules: str = _setting("", "file of rules that give articles a team's own subjects")
 
+    # -- replay
+    replay_max_live_lag: int = _setting(
+        1_000,
+        "a replay backs off while live workers are behind by more records than this",
+        check=_between(0, 100_000_000),
+    )
+    redrive_limit: int = _setting(
+        3, "how many times a dead letter is put back before it stays where it is", check=_between(1, 1_000)
+    )
+
     # -- the process
     state_dir: str = _setting(".newsmill", "directory for snapshots and the local cluster's data")
     metrics_host: str = _setting("127.0.0.1", "address that metrics and health are served on")

@@ -26,6 +26,13 @@ RUN: Final = "run"
 REPLAY: Final = "replay"
 """Present on replayed records, which read state and never change it. Its value names the replay."""
 
+REDRIVEN: Final = "redriven"
+"""How many times the record was put back from the dead letters: a decimal number. Missing: never."""
+
+PROMOTED: Final = "promoted"
+"""Present on records of a run that were published to the live topics afterwards, beside `replay`. Its value names the
+run. Stages leave such a record alone: what follows from it was published with it."""
+
 TRACEPARENT: Final = "traceparent"
 """W3C Trace Context, passed on untouched."""
 
@@ -38,6 +45,9 @@ LOCATOR: Final = "locator"
 INPUT_OFFSET: Final = "input-offset"
 """On log records: the offset of the input record that the entry is about."""
 
+TAKEN_OVER: Final = "taken-over"
+"""Present on records in the log of a run that live workers have decided: the run itself did not process their input."""
+
 DEAD_STAGE: Final = "dead-stage"
 DEAD_TOPIC: Final = "dead-topic"
 DEAD_PARTITION: Final = "dead-partition"
@@ -46,7 +56,10 @@ DEAD_REASON: Final = "dead-reason"
 DEAD_DETAIL: Final = "dead-detail"
 DEAD_VERSION: Final = "dead-version"
 
-PASSED_ON: Final = frozenset({ORIGIN, INGESTED_AT, DOCUMENT_ID, RUN, REPLAY, TRACEPARENT})
+DEAD: Final = frozenset({DEAD_STAGE, DEAD_TOPIC, DEAD_PARTITION, DEAD_OFFSET, DEAD_REASON, DEAD_DETAIL, DEAD_VERSION})
+"""Headers that a record gets when it becomes a dead letter."""
+
+PASSED_ON: Final = frozenset({ORIGIN, INGESTED_AT, DOCUMENT_ID, RUN, REPLAY, REDRIVEN, TRACEPARENT})
 
 LIVE_RUN: Final = b"live"
 

@@ -18,6 +18,7 @@ from schemas.messages import (
     UniqueArticle,
 )
 from schemas.raw import RawInput
+from schemas.replays import ReplayRecord
 
 RAW: Final = "news.raw"
 ARTICLES: Final = "news.articles"
@@ -27,6 +28,7 @@ TAGGED: Final = "news.tagged"
 CLASSIFIED: Final = "news.classified"
 DEAD_LETTERS: Final = "news.dead-letters"
 DEDUP_LOG: Final = "news.dedup-log"
+REPLAYS: Final = "news.replays"
 INGEST_LOG: Final = "news.ingest-log"
 
 DEDUP_WINDOW: Final = timedelta(days=7)
@@ -89,6 +91,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         "decisions of dedup, from which its state is rebuilt",
         log_of=ARTICLES,
     ),
+    Topic(REPLAYS, ReplayRecord, "run", 1, timedelta(days=90), "replays: what was asked, how far it is, who and when"),
 )
 
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}

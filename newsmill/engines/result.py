@@ -15,6 +15,9 @@ RAISED: Final = "stage_raised"
 KILLED: Final = "killed_worker"
 """Reason code of a record that took the whole process down (a crash in native code, or memory)."""
 
+PROMOTED: Final = "promoted"
+"""Outcome of a record that a run has published with all that follows from it: it is passed over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

@@ -17,7 +17,7 @@ from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import replace
 
 from newsmill.engines.limit import FailureWindow
-from newsmill.engines.result import RAISED, BatchResult, Output
+from newsmill.engines.result import PROMOTED, RAISED, BatchResult, Output
 from newsmill.engines.tally import Tally
 from newsmill.metrics import Metrics
 from newsmill.sources import Sources
@@ -76,20 +76,28 @@ class Runner:
     def run(self, records: Sequence[Record]) -> BatchResult:
         """Process `records` and return what is to be written. No state has changed until `commit`.
 
+        A record that was promoted is passed over: it is counted and nothing is written for it.
+
         Raises DeadLetterLimitExceeded when the stage raises on too many records.
         """
         result = BatchResult(began=self._clock())
         if not records:
             return result
         started = time.perf_counter()
+        failed: dict[int, list[bool]] = {}
+        if passed := [record for record in records if _promoted(record)]:
+            for record in passed:
+                failed.setdefault(record.partition, []).append(False)
+            result.counts[PROMOTED, "", True] = len(passed)
+            records = [record for record in records if not _promoted(record)]
         if self._pool is not None:
             records = self._in_pool(records)
-        elif self.prepared is not None:
+        elif self.prepared is not None and records:
             records = self.prepared(records)
-        outcomes, raised = self._outcomes(records)
-        failed: dict[int, list[bool]] = {}
+        outcomes, raised = self._outcomes(records) if records else ((), frozenset())
         for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
-            failed.setdefault(record.partition, []).append(index in raised)
+            # What a replay brings must not stop a worker that has live records to do.
+            failed.setdefault(record.partition, []).append(index in raised and not _replayed(record))
             self._add(result, record, outcome)
         try:
             result.windows = {p: self.window(p).after(flags) for p, flags in failed.items()}
@@ -153,7 +161,8 @@ class Runner:
             bad[index] = Reject(RAISED, trace)
             partition = records[index].partition
             # Raises past the limit, so that a broken stage is not bisected hundreds of times for nothing.
-            self.window(partition).after([True] * sum(records[i].partition == partition for i in bad))
+            live = sum(records[i].partition == partition and not _replayed(records[i]) for i in bad)
+            self.window(partition).after([True] * live)
         return [bad[i] for i in range(len(records))], frozenset(bad)
 
     def _first_bad(self, records: Sequence[Record], good: Sequence[int]) -> tuple[int, str]:
@@ -251,6 +260,15 @@ class Runner:
                 (h.DEAD_VERSION, self._version),
             ),
         )
+
+
+def _promoted(record: Record) -> bool:
+    """Whether `record` was published out of a run: what follows from it was published with it, so no stage sees it."""
+    return h.get(record.headers, h.PROMOTED) is not None and _replayed(record)
+
+
+def _replayed(record: Record) -> bool:
+    return h.get(record.headers, h.REPLAY) is not None
 
 
 def ingested_at_ms(headers: Sequence[tuple[str, bytes]]) -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from newsmill.engines.result import RAISED, BatchResult
 from newsmill.metrics import Metrics, observe_all
 from newsmill.sources import Sources
+from schemas import headers as h
 from schemas import topics
 from workers.stage import Stage, StatefulStage
 
@@ -54,7 +55,10 @@ class Tally:
                 metrics.dead_letters.labels(name, reason).inc(count)
             if reason == RAISED:
                 metrics.exceptions.labels(name).inc(count)
-        for topic, count in Counter(output.topic for output in result.outputs).items():
+        outputs = result.outputs
+        if any(replayed for _, _, replayed in result.counts):
+            outputs = [output for output in outputs if h.get(output.headers, h.REPLAY) is None]
+        for topic, count in Counter(output.topic for output in outputs).items():
             metrics.emitted.labels(name, topic).inc(count)
         for note, count in result.notes.items():
             metrics.notes.labels(name, note).inc(count)

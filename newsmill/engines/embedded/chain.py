@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from newsmill.engines.embedded.pool import Spread, StagePool, preparing
 from newsmill.engines.result import BatchResult, Output
@@ -14,22 +15,37 @@ from schemas import topics
 from workers.stage import Record, Stage, StatefulStage
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What another run has decided about a record that this one does not process: it becomes part of the state.
+
+    `stage` is the stage that logged it, `partition` that of its input, `entry` the log record. `after` says how many
+    records of the batch came before it.
+    """
+
+    stage: str
+    partition: int
+    entry: Record
+    after: int = 0
+
+
 @dataclass(slots=True)
 class Batch:
     """What all stages made of a batch, before any of it is durable.
 
     `sinks` and `logs` hold the records to write, by topic. `offsets` are the next offsets of all topics once the batch
-    is durable.
+    is durable. `open` are those of `results` that are not yet part of the stages' state.
     """
 
     results: list[tuple[Runner, BatchResult]] = field(default_factory=list)
+    open: list[tuple[Runner, BatchResult]] = field(default_factory=list)
     sinks: dict[str, list[Output]] = field(default_factory=dict)
     logs: dict[str, list[Output]] = field(default_factory=dict)
     offsets: dict[str, int] = field(default_factory=dict)
 
 
 class Chain:
-    """Runs batches through the stages. Each topic has one partition, 0.
+    """Runs batches through the stages. Records of the first topic have the partitions that they come with.
 
     Args:
         stages: in the order of the pipeline: none reads what a later one writes.
@@ -37,10 +53,17 @@ class Chain:
         dead_letter_limit: exceptions allowed among the last 1,000 records of a stage.
         pool: where stages without state run, beside the main process, and where those of the others that say so
             (`heavy_prepare`) prepare their records.
+        partition: returns the partition of a record that is handed on, of its topic and key; always 0 if not given.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], metrics: Metrics, *, dead_letter_limit: int, pool: StagePool | None = None
+        self,
+        stages: Sequence[Stage],
+        metrics: Metrics,
+        *,
+        dead_letter_limit: int,
+        pool: StagePool | None = None,
+        partition: Callable[[str, bytes | None], int] = lambda topic, key: 0,
     ) -> None:
         if not stages:
             raise ValueError("there are no stages to run")
@@ -59,6 +82,7 @@ class Chain:
                 prepared = preparing(pool, stage.name)
             self.runners.append(Runner(stage, metrics, dead_letter_limit=dead_letter_limit, prepared=prepared))
         self._read = frozenset(read)
+        self._partition = partition
 
     @property
     def source(self) -> str:
@@ -72,22 +96,40 @@ class Chain:
         for runner in self.runners:
             runner.prepared = None
 
-    def run(self, records: Sequence[Record], offsets: Mapping[str, int]) -> Batch:
+    def run(self, records: Sequence[Record], offsets: Mapping[str, int], decided: Sequence[Decided] = ()) -> Batch:
         """Run `records` of the first stage's topic through all stages.
+
+        Args:
+            records: the batch.
+            offsets: next offset of each topic, by `place`.
+            decided: what is folded into the state between records, in order. It takes an offset of the topic that its
+                stage reads, and its log record is among the batch's logs. A batch with such can't be rolled back: after
+                a failure the process has to begin again from what is durable.
 
         Raises DeadLetterLimitExceeded and PoolDied; then no stage's state has changed.
         """
-        batch = Batch(offsets={**offsets, self.source: records[-1].offset + 1})
-        waiting: dict[str, list[Record]] = {self.source: list(records)}
+        batch = Batch(offsets={**offsets, **{place(self.source, r.partition): r.offset + 1 for r in records}})
+        made: dict[str, list[Output]] = {}
+        order = _order(records) if decided else {}
         try:
             for runner in self.runners:
-                inputs = waiting.pop(runner.stage.source, [])
-                if inputs:
-                    # Entered before it runs: what it has staged is to be rolled back, too.
-                    batch.results.append((runner, BatchResult()))
-                    result = runner.run(inputs)
-                    batch.results[-1] = (runner, result)
-                    self._hand_on(runner, result, batch, waiting)
+                stage = runner.stage
+                own = deque(one for one in decided if one.stage == stage.name)
+                inputs: Iterable[tuple[int, Record | Output]] = (
+                    enumerate(records)
+                    if stage.source == self.source
+                    else ((order.get(_origin(o.headers), 0), o) for o in made.pop(stage.source, ()))
+                )
+                for entries, piece in _pieces(inputs, own):
+                    self._fold(runner, entries, batch)
+                    arrived = [one if isinstance(one, Record) else self._arrive(one, batch) for one in piece]
+                    if arrived:
+                        # Entered before it runs: what it has staged is to be rolled back, too.
+                        batch.open.append((runner, BatchResult()))
+                        result = runner.run(arrived)
+                        batch.open[-1] = (runner, result)
+                        batch.results.append((runner, result))
+                        self._hand_on(runner, result, batch, made)
         except BaseException:
             self.rollback(batch)
             raise
@@ -96,36 +138,59 @@ class Chain:
 
     def refuse(self, record: Record, reason: str, detail: str, offsets: Mapping[str, int]) -> Batch:
         """Return the batch for a record that no stage is shown."""
-        batch = Batch(offsets={**offsets, self.source: record.offset + 1})
+        batch = Batch(offsets={**offsets, place(self.source, record.partition): record.offset + 1})
         runner = self.runners[0]
         result = runner.dead_letter(record, reason, detail)
         batch.results.append((runner, result))
+        batch.open.append((runner, result))
         self._hand_on(runner, result, batch, {})
         return batch
 
     def commit(self, batch: Batch) -> None:
         """The batch is durable: state and metrics follow."""
-        for runner, result in batch.results:
+        for runner, result in batch.open:
             runner.commit(result)
 
     def rollback(self, batch: Batch) -> None:
         """The batch is not durable: leave no trace of it."""
-        for runner, _ in batch.results:
+        for runner, _ in batch.open:
             runner.rollback()
 
-    def _hand_on(self, runner: Runner, result: BatchResult, batch: Batch, waiting: dict[str, list[Record]]) -> None:
+    def _arrive(self, output: Output, batch: Batch) -> Record:
+        """Return what a stage wrote as the next stage reads it."""
+        partition = self._partition(output.topic, output.key)
+        offset = _take(batch, place(output.topic, partition))
+        arrived = ingested_at_ms(output.headers) or 0
+        return Record(output.topic, partition, offset, output.key, output.value, output.headers, arrived)
+
+    def _fold(self, runner: Runner, decided: Sequence[Decided], batch: Batch) -> None:
+        """Make decisions part of the state. A fold is final, so what was staged before it becomes final, too."""
+        stage = runner.stage
+        if not decided or not isinstance(stage, StatefulStage):
+            return
+        for _, result in (one for one in batch.open if one[0] is runner):
+            runner.commit(result)
+        batch.open = [one for one in batch.open if one[0] is not runner]
+        for one in decided:
+            entry, headers = one.entry, one.entry.headers
+            if stage.source != self.source:
+                offset = str(_take(batch, place(stage.source, one.partition))).encode()
+                headers = (*(header for header in headers if header[0] != h.INPUT_OFFSET), (h.INPUT_OFFSET, offset))
+            stage.restore(one.partition, [replace(entry, headers=headers)])
+            written = Output(stage.log_topic, entry.key, entry.value, (*headers, (h.TAKEN_OVER, b"1")), one.partition)
+            batch.logs.setdefault(stage.log_topic, []).append(written)
+            _take(batch, stage.log_topic)
+
+    def _hand_on(self, runner: Runner, result: BatchResult, batch: Batch, made: dict[str, list[Output]]) -> None:
         stage = runner.stage
         log_topic = stage.log_topic if isinstance(stage, StatefulStage) else None
         for output in result.outputs:
-            offset = batch.offsets.get(output.topic, 0)
-            batch.offsets[output.topic] = offset + 1
+            if output.topic in self._read:
+                made.setdefault(output.topic, []).append(output)
+                continue
+            _take(batch, output.topic)
             if output.topic == log_topic:
                 batch.logs.setdefault(output.topic, []).append(output)
-            elif output.topic in self._read:
-                arrived = ingested_at_ms(output.headers) or 0
-                waiting.setdefault(output.topic, []).append(
-                    Record(output.topic, 0, offset, output.key, output.value, output.headers, arrived)
-                )
             else:
                 batch.sinks.setdefault(output.topic, []).append(output)
 
@@ -134,7 +199,50 @@ class Chain:
         dead = batch.sinks.get(topics.DEAD_LETTERS)
         if not dead:
             return
-        place: dict[bytes, int] = {}
-        for index, record in enumerate(records):
-            place.setdefault(h.get(record.headers, h.ORIGIN) or b"", index)
-        dead.sort(key=lambda output: place.get(h.get(output.headers, h.ORIGIN) or b"", -1))
+        order = _order(records)
+        dead.sort(key=lambda output: order.get(_origin(output.headers), -1))
+
+
+def place(topic: str, partition: int) -> str:
+    """Return the name of a partition among a chain's offsets."""
+    return f"{topic}/{partition}" if partition else topic
+
+
+def _take(batch: Batch, name: str) -> int:
+    """Return the next offset of a partition, which is then taken."""
+    offset = batch.offsets.get(name, 0)
+    batch.offsets[name] = offset + 1
+    return offset
+
+
+def _origin(headers: h.Headers) -> bytes:
+    return h.get(headers, h.ORIGIN) or b""
+
+
+def _order(records: Iterable[Record]) -> dict[bytes, int]:
+    """Return the place of each origin in a batch."""
+    order: dict[bytes, int] = {}
+    for index, record in enumerate(records):
+        named = _origin(record.headers) or f"{record.topic}/{record.partition}/{record.offset}".encode()
+        order.setdefault(named, index)
+    return order
+
+
+def _pieces(
+    inputs: Iterable[tuple[int, Record | Output]], decided: deque[Decided]
+) -> Iterator[tuple[list[Decided], list[Record | Output]]]:
+    """Yield what is to be folded and what comes after it, in turns. Each input has its place in the batch."""
+    entries: list[Decided] = []
+    piece: list[Record | Output] = []
+    reached = 0
+    for index, one in inputs:
+        reached = max(reached, index)
+        if decided and decided[0].after <= reached:
+            yield entries, piece
+            entries, piece = [], []
+            while decided and decided[0].after <= reached:
+                entries.append(decided.popleft())
+        piece.append(one)
+    yield entries, piece
+    if decided:
+        yield list(decided), []

@@ -1,10 +1,14 @@
-"""kafka-python's consumer, without the ways in which 3.0.12 falls out of its group for good.
+"""kafka-python's consumer, without the ways in which 3.0.12 stands still or falls out of its group for good.
 
 Its coordinator (kafka/coordinator/base.py, `join_group_async`) begins to rejoin inside a poll, and switches heartbeats
 off. If the poll ends first, the next one is meant to go on. But it only does if `need_rejoin()` still says so, and
 where the reason was a change of the topic's metadata, the leader's own assignment removes that reason. Then nobody
 takes up the join: the member sends no heartbeats, the broker forgets it, and each of its commits is refused, for ever.
 The Java client asks for "rejoin needed or pending" there.
+
+Its fetcher (kafka/consumer/fetcher.py, `fetched_records`) puts aside what it holds of a paused partition, and takes it
+up again after `resume` only while it has no other partition's records in hand. But a partition whose records are all
+handed out stays in hand, empty. Then the resumed partition is neither taken up nor fetched again: it stands still.
 """
 
 from __future__ import annotations
@@ -14,8 +18,19 @@ from typing import Any
 from kafka import KafkaConsumer
 
 
-class GroupConsumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
-    """A KafkaConsumer that goes on with a join that it has begun."""
+class PausingConsumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
+    """A KafkaConsumer whose partitions can be paused and resumed while there are records of others."""
+
+    def poll(self, *arguments: Any, **named: Any) -> Any:
+        """As KafkaConsumer.poll."""
+        in_hand = self._fetcher._next_partition_records
+        if in_hand is not None and not in_hand:
+            self._fetcher._next_partition_records = None
+        return super().poll(*arguments, **named)
+
+
+class GroupConsumer(PausingConsumer):
+    """A consumer that goes on with a join that it has begun."""
 
     def poll(self, *arguments: Any, **named: Any) -> Any:
         """As KafkaConsumer.poll."""

@@ -48,6 +48,50 @@ def test_origin_is_set_once() -> None:
     assert h.get(headers, h.RUN) == b"r1"
 
 
+REPLAYED = (h.REPLAY, b"r1")
+
+
+def test_a_promoted_record_is_passed_over_and_counted() -> None:
+    r = runner()
+    records = [
+        Record(topics.RAW, 0, 4, b"k", b"a", (REPLAYED, (h.PROMOTED, b"r1"))),
+        Record(topics.RAW, 0, 5, b"k", b"b"),
+        Record(topics.RAW, 1, 9, b"k", b"raise", (REPLAYED, (h.PROMOTED, b"r1"))),
+    ]
+    result = r.run(records)
+    r.commit(result)
+    assert [output.value for output in result.outputs] == [b"B"]
+    assert sorted(result.windows) == [0, 1], "the position advances on both partitions"
+    assert result.records == 3
+    labels = {"stage": "ingest", "outcome": "promoted"}
+    assert r.metrics.registry.get_sample_value("newsmill_replayed_records_total", labels) == 2
+    assert count(r, "article") == 1
+
+
+def test_the_mark_of_a_promotion_alone_does_not_hide_a_document() -> None:
+    (output,) = runner().run([Record(topics.RAW, 0, 4, b"k", b"a", ((h.PROMOTED, b"x"),))]).outputs
+    assert output.value == b"A"
+
+
+def test_what_a_replay_brings_does_not_stop_a_live_worker() -> None:
+    r = runner(limit=2)
+    records = [Record(topics.RAW, 0, n, b"k", b"raise", (REPLAYED,)) for n in range(5)]
+    result = r.run([*records, Record(topics.RAW, 0, 5, b"k", b"a")])
+    r.commit(result)
+    assert [o.topic for o in result.outputs] == [topics.DEAD_LETTERS] * 5 + [topics.ARTICLES]
+    assert r.window(0).failures == 0
+    emitted = r.metrics.registry.get_sample_value(
+        "newsmill_emitted_records_total", {"stage": "ingest", "topic": topics.DEAD_LETTERS}
+    )
+    assert not emitted, "live figures don't move"
+
+
+def test_a_count_of_redrives_is_passed_on() -> None:
+    record = Record(topics.RAW, 0, 4, b"k", b"bad", ((h.REDRIVEN, b"2"),))
+    (dead,) = runner().run([record]).outputs
+    assert [value for name, value in dead.headers if name == h.REDRIVEN] == [b"2"]
+
+
 def test_a_rejected_record_goes_to_dead_letters_as_it_came() -> None:
     record = Record(topics.RAW, 2, 7, b"key", b"bad \xff", (("x-own", b"1"), (h.INGESTED_AT, b"5")))
     (dead,) = runner().run([record]).outputs

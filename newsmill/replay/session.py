@@ -1,0 +1,103 @@
+"""One process that works on a run: takes the name, finds out how far the run is, and writes from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from newsmill.engines.result import Output
+from newsmill.replay import journal
+from newsmill.replay.journal import Journal, JournalError, Work
+from newsmill.replay.writer import ReplayWriter
+from newsmill.settings import Settings
+from schemas.replays import Operation, Plan, Span
+
+
+class Session:
+    """Works on one operation of one run.
+
+    `begin` shuts out any other process of the run first and reads news.replays afterwards, when what that process left
+    open is settled. So what it reads stays true until it writes itself.
+
+    Args:
+        settings: where the broker is, and timeouts.
+        run: name of the run.
+        operation: what is done.
+        on_step: as for ReplayWriter.
+    """
+
+    def __init__(
+        self, settings: Settings, run: str, operation: Operation, on_step: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.settings = settings
+        self.run = journal.check_name(run)
+        self.operation = operation
+        self.writer = ReplayWriter(settings, run, on_step, redrive=operation == "redrive")
+        self.journal = Journal()
+
+    def begin(self, options: Mapping[str, str], plan: Callable[[Journal], Plan]) -> Work:
+        """Start the operation, or take it up where it is; return it.
+
+        Args:
+            options: what was asked for, as text: a run is not taken up for anything else.
+            plan: makes the plan of a new one. It sees the journal, and its `options` must be these.
+
+        A work that is finished is returned as it is, and nothing is written.
+        Raises JournalError when the name is taken by something else; FencedError, TransactionError, and what `plan`
+        raises.
+        """
+        self.writer.start()
+        self.journal = journal.read(self.settings, settled=True)
+        known = self.journal.runs.get(self.run)
+        work = self.journal.work(self.run, self.operation)
+        if work is None:
+            if known is not None and not known.dropped and self.operation != "promote":
+                raise JournalError(
+                    f"the name {self.run} is taken by a run of another kind ({known.first.started.operation}); choose "
+                    "another one with --run"
+                )
+            started = journal.note(self.run, self.operation, "started", plan=plan(self.journal))
+            self.writer.write([], started)
+            return Work(started)
+        if work.plan.options != dict(options):
+            raise JournalError(
+                f"the run {self.run} was started with other options ({_shown(work.plan.options)}). Give the same ones "
+                "to go on with it, or another name with --run"
+            )
+        if work.finished is None:
+            self.writer.write([], journal.note(self.run, self.operation, "continued"))
+        return work
+
+    def checkpoint(
+        self,
+        outputs: Sequence[Output],
+        positions: Mapping[str, int],
+        counts: Mapping[str, int],
+        *,
+        offsets: tuple[Span, ...] = (),
+        state: str | None = None,
+    ) -> None:
+        """Write `outputs`, and how far they bring the run, in one transaction. Raises as ReplayWriter.write does."""
+        self.writer.write(
+            outputs,
+            journal.note(
+                self.run,
+                self.operation,
+                "checkpoint",
+                positions=dict(positions),
+                counts=dict(counts),
+                offsets=offsets,
+                state=state,
+            ),
+        )
+
+    def finish(self, counts: Mapping[str, int]) -> None:
+        """Write that all is done. Raises as ReplayWriter.write does."""
+        self.writer.write([], journal.note(self.run, self.operation, "finished", counts=dict(counts)))
+
+    def close(self) -> None:
+        """Close the clients. Call it after a clean stop; after a failure the process just ends."""
+        self.writer.close()
+
+
+def _shown(options: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(options.items())) or "none"
