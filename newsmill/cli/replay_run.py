@@ -42,7 +42,6 @@ _TRIED: Final = 50
 )
 @click.option("--from", "since", default="", metavar="WHEN", help="RFC 3339 time, 'last 24h' or offset:N.")
 @click.option("--until", default="", metavar="WHEN", help="The same; without it what is there now.")
-@click.option("--into", type=click.Choice(["run"]), default="run", show_default=True, help="Where to.")
 @click.option(
     "--base",
     type=click.Choice(["log", "empty"]),
@@ -64,7 +63,6 @@ def command(
     topic: str,
     since: str,
     until: str,
-    into: str,
     base: Any,
     order: Any,
     jobs: int,
@@ -100,7 +98,7 @@ def command(
     if dry_run:
         _show(settings, request, Chain(stages, Metrics(), dead_letter_limit=1_000), rate, jobs)
         return
-    asked = request.options(stages, chosen, into)
+    asked = request.options(stages, chosen)
     name = shared.choose_run(settings, run, "run", asked, quiet=quiet)
     pace, lag = shared.make_pace(settings, rate, pace_)
     with contextlib.ExitStack() as stack:

@@ -1,11 +1,10 @@
-"""A run of its own: the records of a range through all stages that follow, in one process, into topics or files.
+"""A run of its own: the records of a range through all stages that follow, in one process, into topics.
 
 The life of a batch, and what a death between two steps leaves:
 
     gathered   nothing: the batch is read again
     processed  nothing: the state was in memory, and is rebuilt from where the range began and the run's own log
-    written    the batch is durable, and with it how far the run is: outputs, log and positions are one transaction, or
-               with files one checkpoint
+    written    the batch is durable, and with it how far the run is: outputs, log and positions are one transaction
 
 So the state in memory may be ahead of what is durable: whenever something fails, the process ends.
 """
@@ -17,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -50,14 +49,13 @@ class State(msgspec.Struct, kw_only=True):
 
     `offsets`: next offset of each topic between stages, by partition (`Chain`). `windows`: failure window of each
     stage by partition. `logs`: topic -> (partition, first offset, end) of what is followed of it; `settled_ms`: see
-    `Followed`. `files`: where backfill from files stands.
+    `Followed`.
     """
 
     offsets: dict[str, int] = {}
     windows: dict[str, dict[int, str]] = {}
     logs: dict[str, list[tuple[int, int, int]]] = {}
     settled_ms: int = 0
-    files: list[Any] | None = None
 
     def dump(self) -> str:
         """Return it as JSON."""

@@ -91,8 +91,6 @@ class Promotion:
             raise JournalError(f"{self._session.run} is no run with topics of its own, so there is nothing to promote")
         if work.finished is None:
             raise JournalError(f"{self._session.run} is not finished; go on with it first")
-        if not work.plan.options.get("into", "run").startswith("run"):
-            raise JournalError(f"{self._session.run} has gone into files, not into topics")
         return Plan(topic=work.plan.topic, spans=work.plan.spans, options=OPTIONS)
 
     def _batches(self, live: LiveRevisions) -> Iterator[list[Change]]:

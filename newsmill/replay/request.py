@@ -23,7 +23,7 @@ OrderName = Literal["live", "time"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be replayed. `topic` is named without a namespace; `inputs` are files that stand in its place.
+    """What is to be replayed. `topic` is named without a namespace.
 
     `base`: the state with which stages begin: that of the live run at the range's start, or none. `order`: that in
     which the live run met the records, or by append time. `most`: records to replay; None: all.
@@ -36,14 +36,11 @@ class Request:
     base: Base = "log"
     order: OrderName = "live"
     most: int | None = None
-    inputs: tuple[str, ...] = ()
-    format: str | None = None
 
-    def options(self, stages: Sequence[Stage], chosen: pipeline.StageOptions, into: str) -> dict[str, str]:
+    def options(self, stages: Sequence[Stage], chosen: pipeline.StageOptions) -> dict[str, str]:
         """Return all that the outcome depends on, as text: a run goes on with the same alone."""
         filters = self.filters
         named: dict[str, object] = {
-            "into": into,
             "from": self.since.text,
             "until": self.until.text,
             "source": ",".join(filters.sources),
@@ -55,8 +52,6 @@ class Request:
             "base": self.base,
             "order": self.order,
             "max": self.most,
-            "files": ",".join(self.inputs),
-            "format": self.format,
             "stages": ", ".join(f"{stage.name} {stage.version}" for stage in stages),
         }
         defaults = pipeline.StageOptions()

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from newsmill import clients
 from newsmill.engines.embedded import StagePool
 from newsmill.engines.embedded.chain import Chain, place
 from newsmill.metrics import Metrics
@@ -204,8 +203,3 @@ def order_of(
     if leader is None or request.order == "time":
         return ByTime(settings, request.topic, spans, takes, logs, positions)
     return Followed(settings, request.topic, spans, takes, leader, state.settled_ms, logs, positions)
-
-
-def physical_topics(settings: Settings, run: str, stages: Sequence[Stage]) -> list[str]:
-    """Return the names, on the cluster, of the topics of a run."""
-    return [clients.physical(settings, isolated.own_topic(run, name)) for name in isolated.written_topics(stages)]

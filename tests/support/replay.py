@@ -96,7 +96,7 @@ def replay(
     session = Session(chosen, run, "run", on_step)
     around = Surroundings(Control(), Pace(), lambda total, done: ReplayProgress("replay", total, done=done, quiet=True))
     try:
-        return into_topics(session, wanted, stages, wanted.options(stages, options, "run"), around)
+        return into_topics(session, wanted, stages, wanted.options(stages, options), around)
     finally:
         session.close()
 
