@@ -63,11 +63,20 @@ types: $(DEV) ## check types
 
 .PHONY: test
 test: lint types ## run everything that must pass: lint, types, all tests but the long ones
-	$(BIN)/python -m pytest -m 'not chaos'
+	$(BIN)/python -m pytest -m 'not chaos and not gameday'
 
 .PHONY: chaos
 chaos: $(DEV) ## run the long tests: workers and brokers killed over and over
 	$(BIN)/python -m pytest -m chaos
+
+.PHONY: fuzz
+fuzz: $(DEV) ## fuzz what reads bytes from outside, SECONDS_EACH (60); findings go to out/fuzz
+	@set -e; for target in ingest warc webfeed json gateway dedup-log snapshot; do echo "== $$target"; \
+		$(BIN)/python -m tests.fuzz $$target --seconds $${SECONDS_EACH:-60} --corpus out/fuzz-corpus/$$target; done
+
+.PHONY: gameday
+gameday: $(DEV) ## break everything in turn under load, and see which alerts fire and end: half an hour
+	$(BIN)/python -m pytest -m gameday
 
 .PHONY: dashboards
 dashboards: $(DEV) ## write the Grafana dashboards (deploy/grafana/dashboards) from their code
@@ -76,6 +85,10 @@ dashboards: $(DEV) ## write the Grafana dashboards (deploy/grafana/dashboards) f
 .PHONY: metrics-doc
 metrics-doc: $(DEV) ## write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m newsmill.metricsdoc > docs/metrics.md
+
+.PHONY: console-pictures
+console-pictures: $(DEV) ## take the pictures of the console (docs/images) again, in a real Chromium
+	$(BIN)/python -m tests.support.console_pictures
 
 .PHONY: data
 data:
@@ -96,6 +109,11 @@ train-classify: data $(TRAIN) ## train and calibrate the weights of classify fro
 	$(BIN)/python -m workers.classify.train \
 		--media-topics '$(DATA)/subjects/iptc-media-topics.json' --articles '$(DATA)/articles.ndjson.gz' \
 		--labels tests/data/classify/tune.tsv --out workers/classify
+
+.PHONY: classify-vectors
+classify-vectors: data $(TRAIN) ## make the vectors of words for classify (needs the extra `vectors`; train-classify after it)
+	$(BIN)/python -m workers.classify.vectors_build --data '$(DATA)' --labels tests/data/classify/tune.tsv \
+		--out workers/classify/vectors.bin
 
 .PHONY: clean
 clean: ## remove .venv, caches and output; the local cluster's data stays

@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from workers.classify import ClassifyStage
+from workers.classify import ClassifyStage, corpus
 from workers.classify.articles import Labelled, read
 from workers.classify.train import gather
 
@@ -29,11 +29,12 @@ def peers(
 ) -> Iterator[tuple[str, Told, float]]:
     """Yield name, the subjects given to each article (best first), and seconds of CPU an article, of each peer."""
     examples = gather(None, data / "subjects/iptc-media-topics.json")
+    reports = corpus.reports()
     known = read(tune, data / "articles.ndjson.gz", stage.taxonomy)
     ids = [concept.id for concept in stage.taxonomy.top]
-    texts = [example.text for example in examples] + [_text(article) for article in known]
-    wanted = np.array([[id in item.subjects for id in ids] for item in [*examples, *known]])
-    weight = np.array([example.weight for example in examples] + [1.0] * len(known))
+    texts = [example.text for example in examples] + [_text(article) for article in (*reports, *known)]
+    wanted = np.array([[id in item.subjects for id in ids] for item in [*examples, *reports, *known]])
+    weight = np.array([example.weight for example in examples] + [1.0] * (len(reports) + len(known)))
     sought = [_text(article) for article in articles]
 
     vectors = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, stop_words="english")

@@ -3,12 +3,15 @@
     python -m benchmarks.dedup --stream a.ndjson b.ndjson --scorer score_near_copies.py --peers
     python -m benchmarks.dedup --stream a.ndjson --decisions decisions.ndjson
     python -m benchmarks.dedup --stream a.ndjson --scorer score_near_copies.py --size PAIRS=64 --size KEYS=16
+    python -m benchmarks.dedup --stream a.ndjson --shuffles 3
     python -m benchmarks.dedup --scale 10000 100000 1000000
 
 A labelled stream has one document a line: url, source, title, text, fetched_at and label {cluster, kind, of}. The
 scorer is a Python file with a function `score(stream, decisions)`; decisions are {url, duplicate_of, kind}. Without it
 they are written for a scorer to read. Figures of several streams are pooled. `--size` measures another fingerprint:
 any of the constants of `workers.dedup.sizes`, for the curve of quality against size.
+
+`--shuffles` feeds each stream in so many other orders, and prints how much of the clusters is the same.
 
 `--scale` prints cost, memory (resident, as the system counts it) and restore times at these numbers of articles.
 """
@@ -19,11 +22,9 @@ import argparse
 import importlib.util
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,34 +41,35 @@ Score = Callable[[Iterable[Document], Iterable[Document]], dict[str, Any]]
 
 
 def newsmill(documents: Sequence[Document]) -> tuple[list[Document], float]:
-    """Return the decisions of dedup and the processor seconds that they took, reading and writing JSON included."""
-    from benchmarks.dedup_articles import article
-    from schemas.codec import decode, encode
-    from schemas.keys import digest
-    from schemas.messages import DedupLogEntry
-    from schemas.topics import ARTICLES
-    from workers.dedup import DedupStage
-    from workers.stage import Emit, Record
+    """Return the decisions of dedup as they were taken, and the processor seconds that they took, reading and writing
+    JSON included."""
+    from benchmarks.dedup_order import run
 
-    records = []
-    for offset, row in enumerate(documents):
-        made = article(row["url"], row["source"], row["title"], row["text"], datetime.fromisoformat(row["fetched_at"]))
-        records.append(Record(ARTICLES, 0, offset, made.id.encode(), encode(made)))
-    stage, outcomes = DedupStage(), []
-    start = time.process_time()
-    for at in range(0, len(records), 500):
-        outcomes.extend(stage.process(records[at : at + 500]))
-        stage.commit()
-    spent = time.process_time() - start
-    url_of = {digest(row["url"]): row["url"] for row in documents}
+    entries, spent = run(documents)
+    url_of = {entry.id: row["url"] for row, entry in zip(documents, entries, strict=True)}
     decisions = []
-    for row, outcome in zip(documents, outcomes, strict=True):
-        if not isinstance(outcome, Emit) or outcome.log is None:
-            raise SystemExit(f"{row['url']} was refused: {outcome}")
-        entry = decode(outcome.log.value, DedupLogEntry)
+    for row, entry in zip(documents, entries, strict=True):
         copied = entry.verdict in ("exact_copy", "near_copy") and entry.match is not None
         of = url_of[entry.match.article_id] if copied and entry.match else None
         decisions.append({"url": row["url"], "duplicate_of": of, "kind": KINDS[entry.verdict]})
+    return decisions, spent
+
+
+def clusters(documents: Sequence[Document]) -> tuple[list[Document], float]:
+    """Return the decisions of dedup with the clusters that they come to in the end: those that later articles made one
+    count as one."""
+    from benchmarks.dedup_order import members, run
+
+    entries, spent = run(documents)
+    url_of = {entry.id: row["url"] for row, entry in zip(documents, entries, strict=True)}
+    first: dict[str, str] = {}
+    for group in members(entries):
+        for article in group:
+            first[article] = url_of[group[0]]
+    decisions = [
+        {"url": row["url"], "duplicate_of": first[entry.id], "kind": KINDS[entry.verdict]}
+        for row, entry in zip(documents, entries, strict=True)
+    ]
     return decisions, spent
 
 
@@ -121,7 +123,10 @@ HEAD = (
 
 def quality(streams: Sequence[Path], scorer: Score, peers: bool) -> None:
     """Print the table: dedup first, then the other methods on the same streams."""
-    methods: list[tuple[str, Callable[[Sequence[Document]], tuple[list[Document], float]]]] = [("newsmill", newsmill)]
+    methods: list[tuple[str, Callable[[Sequence[Document]], tuple[list[Document], float]]]] = [
+        ("newsmill", newsmill),
+        ("newsmill, clusters in the end", clusters),
+    ]
     if peers:
         from benchmarks.dedup_peers import methods as others
 
@@ -159,6 +164,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="measure datasketch and rensa as well")
     parser.add_argument("--decisions", type=Path, help="where to write the decisions on the (one) stream, NDJSON")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="another size of the fingerprint")
+    parser.add_argument("--shuffles", type=int, default=0, metavar="N", help="other orders to compare clusters with")
     parser.add_argument("--scale", type=int, nargs="+", metavar="N", help="articles in the window, ascending")
     options = parser.parse_args()
     if options.size:
@@ -175,6 +181,11 @@ def main() -> None:
     if options.decisions:
         decisions, _ = newsmill(read(options.stream[0]))
         options.decisions.write_text("".join(json.dumps(line) + "\n" for line in decisions), "utf-8")
+    if options.shuffles:
+        from benchmarks.dedup_order import agreement
+
+        for path in options.stream:
+            print(f"{path.name}: {agreement(read(path), options.shuffles)}", flush=True)
     if options.scale:
         from benchmarks.dedup_scale import scale
 

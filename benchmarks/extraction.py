@@ -1,6 +1,6 @@
 """Measures what ingest makes of news pages, beside other extractors in the same run.
 
-    python benchmarks/extraction.py --data DIR [--text] [--half 0|1] [--curve] [--worst N]
+    python -m benchmarks.extraction --data DIR [--text] [--half 0|1] [--curve] [--worst N]
 
 DIR holds `ground-truth.json` ({id: {"url", "articleBody"}}) and `html/ID.html.gz`, as scrapinghub's
 article-extraction-benchmark has them. Scored as its authors do: shingles of four words, each page's counts divided by
@@ -31,8 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from visible_text import visible_text
 
+from benchmarks.visible_text import visible_text
 from workers.ingest import IngestStage
 from workers.stage import Record, Reject
 

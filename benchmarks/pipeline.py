@@ -28,7 +28,7 @@ from newsmill.feed import Document, Position
 from schemas import headers as h
 from schemas import topics
 from workers import pipeline
-from workers.stage import Stage
+from workers.stage import Stage, StatefulStage
 
 PARTS = ("stages", "chain", "kafka", "latency")
 BATCH = 500
@@ -59,7 +59,7 @@ def measure_embedded(parts: Sequence[str], documents: list[Document], repeats: i
     if "stages" in parts:
         waiting = documents
         for stage in stages:
-            # A new dedup each time: the second time all would be copies.
+            # New ones of those with state each time: the second time all would be known.
             runs = [embedded([_fresh(stage)], waiting) for _ in range(repeats)]
             add(stage.name, len(waiting), [seconds for seconds, _ in runs])
             waiting = [
@@ -73,7 +73,7 @@ def measure_embedded(parts: Sequence[str], documents: list[Document], repeats: i
 
 
 def _fresh(stage: Stage) -> Stage:
-    return pipeline.load(stage.name) if stage.name == "dedup" else stage
+    return pipeline.load(stage.name) if isinstance(stage, StatefulStage) else stage
 
 
 def measure_kafka(kafka: Pipeline, path: Path, count: int, repeats: int) -> None:

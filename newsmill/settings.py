@@ -97,6 +97,11 @@ class Settings:
 
     # -- stages
     ingest_keep_removed: bool = _setting(False, "keep what ingest removes, and why, in the articles: for audits")
+    ingest_max_entries: int = _setting(
+        600_000,
+        "most lines and articles that ingest remembers of the sources of a partition",
+        check=_between(1_000, 50_000_000),
+    )
     dedup_window_days: float = _setting(7.0, "how far back copies are looked for, days", check=_between(0.01, 60))
     dedup_forward_copies: bool = _setting(False, "send near copies on, tagged with their cluster")
     dedup_max_entries: int = _setting(
@@ -109,7 +114,7 @@ class Settings:
         0.3, "near copies: least share of one text's word pairs that is in the other", check=_between(0.0, 1.0)
     )
     dedup_evidence: float = _setting(
-        0.65,
+        0.7,
         "near copies: how much must speak for one story; higher: fewer false copies, more missed ones",
         check=_between(-1.0, 2.5),
     )
@@ -138,6 +143,13 @@ class Settings:
     )
     gateway_timeout_s: float = _setting(
         15.0, "longest to wait for Kafka's acknowledgement, then 503; seconds", check=_between(1, 300)
+    )
+
+    # -- the console
+    console_host: str = _setting("127.0.0.1", "address that the console listens on; any but loopback needs names")
+    console_port: int = _setting(8490, "port that the console listens on", check=_between(1, 65535))
+    console_names: str = _setting(
+        "", "host names under which browsers may open the console, beside localhost; separated by commas"
     )
 
     classify_rules: str = _setting("", "file of rules that give articles a team's own subjects")

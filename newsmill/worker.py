@@ -58,6 +58,7 @@ def stage_options(settings: Settings) -> pipeline.StageOptions:
         dedup_window=timedelta(days=settings.dedup_window_days),
         dedup_forward_copies=settings.dedup_forward_copies,
         ingest_keep_removed=settings.ingest_keep_removed,
+        ingest_max_entries=settings.ingest_max_entries,
         dedup_max_entries=settings.dedup_max_entries,
         dedup_similarity=settings.dedup_similarity,
         dedup_containment=settings.dedup_containment,

@@ -188,6 +188,21 @@ class Duplicate(Struct, kw_only=True, frozen=True, omit_defaults=True):
     joins: Joins = ()
 
 
+class Part(Struct, kw_only=True, frozen=True):
+    """A part of a text, from the first place to the last, in 256ths of the text."""
+
+    start: Annotated[Annotated[int, Meta(ge=0, le=254)], Meta(description="where it begins, in 256ths of the text")]
+    end: Annotated[Annotated[int, Meta(ge=1, le=255)], Meta(description="where it ends, in 256ths of the text")]
+
+
+class Holder(Struct, kw_only=True, frozen=True):
+    """An article that holds another story as a part, a round-up for one; of its stories it counts for this one."""
+
+    article_id: Annotated[ArticleId, Meta(description="id of the article that holds it")]
+    content_hash: Annotated[Digest, Meta(description="hash of that article's text")]
+    part: Annotated[Part, Meta(description="the part of that article's text that is this story")]
+
+
 class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     """One decision of dedup and what it learnt from the article (news.dedup-log).
 
@@ -219,6 +234,28 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
         Meta(description="stands for the outlet, when it wrote most of the article itself though it is a copy"),
     ] = None
     source: Annotated[str | None, Meta(description="name of the outlet, or its registrable domain")] = None
+    part: Annotated[Part | None, Meta(description="the part of the text that is the story, when it is not all")] = None
+    holders: Annotated[tuple[Holder, ...], Meta(description="known articles that are found to hold this story")] = ()
+
+
+class IngestLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What ingest learnt from one article and what it cut from it (news.ingest-log).
+
+    The state of ingest is the fold of these. `lines` is base64 of the hashes of the lines that were looked at, in the
+    form named by `form`; `cut` has bit n set where the n-th of them recurs in the source and was cut. The offset of the
+    input is in the record's header `input-offset`; the record's key is the id of the article.
+    """
+
+    source: Annotated[str, Meta(description="name of the outlet, or its registrable domain")]
+    event_time: Annotated[
+        Instant, Meta(description="when the page was fetched, else brought in; what is old goes by it")
+    ]
+    lines: Annotated[str, Meta(description="base64 of the hashes of the lines that were looked at")]
+    story: Annotated[bool, Meta(description="whether it counts as a story of its own, and no version of another")] = (
+        True
+    )
+    cut: Annotated[Annotated[int, Meta(ge=0)], Meta(description="bits: which of the lines were cut")] = 0
+    form: Annotated[Annotated[int, Meta(ge=1)], Meta(description="form of the hashes")] = 1
 
 
 class Mention(Struct, kw_only=True, frozen=True):

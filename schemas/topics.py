@@ -13,6 +13,7 @@ from schemas.messages import (
     ClassifiedArticle,
     DedupLogEntry,
     Duplicate,
+    IngestLogEntry,
     TaggedArticle,
     UniqueArticle,
 )
@@ -28,9 +29,13 @@ CLASSIFIED: Final = "news.classified"
 DEAD_LETTERS: Final = "news.dead-letters"
 DEDUP_LOG: Final = "news.dedup-log"
 REPLAYS: Final = "news.replays"
+INGEST_LOG: Final = "news.ingest-log"
 
 DEDUP_WINDOW: Final = timedelta(days=7)
 """Default event-time window in which copies are found."""
+
+INGEST_WINDOW: Final = timedelta(days=14)
+"""Event time after which ingest forgets a line that it has not seen again."""
 
 RAW_RETENTION: Final = timedelta(days=7)
 
@@ -56,6 +61,15 @@ class Topic:
 
 TOPICS: Final[tuple[Topic, ...]] = (
     Topic(RAW, RawInput, "source", 4, RAW_RETENTION, "documents as scrapers deliver them"),
+    # As many partitions as news.raw. Never compacted, as all logs.
+    Topic(
+        INGEST_LOG,
+        IngestLogEntry,
+        "article id",
+        4,
+        RAW_RETENTION + INGEST_WINDOW + OUTAGE_ALLOWANCE,
+        "what ingest learnt of its sources, from which its state is rebuilt",
+    ),
     # One partition: copies must meet, and one process handles far more articles than the world writes.
     Topic(ARTICLES, Article, "article id", 1, timedelta(days=3), "clean articles"),
     Topic(UNIQUE, UniqueArticle, "article id", 4, timedelta(days=3), "new articles and revisions"),

@@ -18,12 +18,13 @@ class StageOptions:
     """What a user may choose about the stages' decisions. The same options give the same bytes."""
 
     ingest_keep_removed: bool = False
+    ingest_max_entries: int = 600_000
     dedup_window: timedelta = DEDUP_WINDOW
     dedup_forward_copies: bool = False
     dedup_max_entries: int = 2_000_000
     dedup_similarity: float = 0.05
     dedup_containment: float = 0.3
-    dedup_evidence: float = 0.65
+    dedup_evidence: float = 0.7
     entities_gazetteer: Path | None = None
     entities_spacy_model: str | None = None
     classify_rules: str = ""
@@ -40,7 +41,7 @@ class OptionError(ValueError):
 def _ingest(options: StageOptions) -> Stage:
     from workers import ingest
 
-    return ingest.load(keep_removed=options.ingest_keep_removed)
+    return ingest.load(keep_removed=options.ingest_keep_removed, max_entries=options.ingest_max_entries)
 
 
 def _dedup(options: StageOptions) -> Stage:

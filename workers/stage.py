@@ -92,6 +92,9 @@ class Stage(ABC):
     version: str
     """Declared version, plus a hash of weights and data where it has any. It changes when output changes."""
 
+    heavy_prepare: bool = False
+    """Whether `prepare` costs so much more than moving a record to another process that engines should."""
+
     def prepare(self, record: Record) -> Any:
         """Return work that needs this record alone (parsing HTML, say). Pure, so an engine may run it elsewhere;
         the result must be picklable between processes of the same program. Default: nothing to prepare."""

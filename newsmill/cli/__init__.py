@@ -34,9 +34,11 @@ COMMANDS: Final = (
     Command("tail", "newsmill.cli.tail", "command", "Show the records of a topic as they pass."),
     Command("status", "newsmill.cli.status", "command", "Tell whether all is well: throughput, lag, problems."),
     Command("trace", "newsmill.cli.trace", "command", "Show what happened to an article, and why."),
+    Command("console", "newsmill.cli.console", "command", "Show it all on a page: charts, newest articles, search."),
     Command("replay", "newsmill.cli.replay", "command", "Run a range again beside live traffic; compare, promote."),
     Command("redrive", "newsmill.cli.redrive", "command", "Put dead letters back to where they came from."),
     Command("dedup", "newsmill.cli.dedup", "command", "Say why two articles are or are not copies."),
+    Command("ingest", "newsmill.cli.ingest", "command", "Rebuild what ingest has learnt of its sources."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from newsmill import tail
+from newsmill.cli.rebuild import rebuilt
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings, from_environment
-from newsmill.worker import stage_options
 from schemas.codec import InvalidMessage, decode
 from schemas.messages import Article
 from schemas.topics import ARTICLES, RAW
@@ -59,21 +59,11 @@ def rebuild(state_dir: str | None) -> None:
     The workers of dedup must be stopped. Reads news.dedup-log and the articles that news.articles still holds, learns
     from them anew, and writes a snapshot for each partition, from which a worker started here goes on.
     """
-    from newsmill.engines.broker.restore import LogTail, log_partitions
-    from workers import pipeline
-    from workers.stage import StatefulStage
-
-    settings = from_environment(os.environ, state_dir=state_dir)
-    stage = pipeline.load("dedup", stage_options(settings))
-    if not isinstance(stage, StatefulStage):
-        raise TypeError("dedup has state")
-    for partition in log_partitions(settings, stage):
-        anew, gone = LogTail(settings, stage, partition).rebuild()
+    for partition, entries, anew, gone in rebuilt("dedup", state_dir):
         click.echo(
-            f"partition {partition}: {stage.state_size()[0]} articles in the state, {anew} of them read anew, {gone} "
+            f"partition {partition}: {entries} articles in the state, {anew} of them read anew, {gone} "
             "whose text is no longer kept (copies of these are not found)"
         )
-        stage.forget(partition)
 
 
 def _articles(settings: Settings, wanted: list[str]) -> dict[str, Article]:

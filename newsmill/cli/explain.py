@@ -15,6 +15,7 @@ from newsmill.feed import FORMATS, Document, FileSource, expand
 from schemas import topics
 from workers import ingest
 from workers.ingest.draft import Draft
+from workers.ingest.text import RECURS
 from workers.stage import Record, Reject
 
 _COLOURS: Final = {
@@ -28,6 +29,7 @@ _COLOURS: Final = {
     "date": "green",
     "repeat": "red",
     "headline_again": "red",
+    RECURS: "red",
 }
 """Colour of a reason; others are grey."""
 
@@ -40,8 +42,9 @@ _COLOURS: Final = {
 def command(files: tuple[str, ...], format: str | None, colour: bool | None, kept: bool) -> None:
     """Show what ingest keeps of the documents in FILES (`-`: standard input).
 
-    Lines that go are struck out, with the reason behind them; off a terminal they begin with `- [reason]`. Of an HTML
-    page only what the extractor found is shown, not all that is on the page.
+    FILES are one stream: a line that many documents of one source have goes from those that come after. Lines that go
+    are struck out, with the reason behind them; off a terminal they begin with `- [reason]`. Of an HTML page only what
+    the extractor found is shown, not all that is on the page.
 
     Exit status: 0, or 1 when a document was refused.
     """
@@ -52,7 +55,8 @@ def command(files: tuple[str, ...], format: str | None, colour: bool | None, kep
     for number, document in enumerate(source.read({})):
         if number:
             console.print()
-        prepared = stage.prepare(_record(document, number))
+        prepared = stage.settle(_record(document, number))
+        stage.commit()
         if isinstance(prepared, Reject):
             refused = True
             console.print(Text.assemble(("refused ", "bold red"), f"{prepared.reason}: {prepared.detail}"))

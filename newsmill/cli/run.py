@@ -178,7 +178,7 @@ def _plain(options: pipeline.StageOptions) -> dict[str, Any]:
 def _pool(jobs: int, stages: list[Stage], options: pipeline.StageOptions) -> StagePool | None:
     if jobs == 1:
         return None
-    names = [stage.name for stage in stages if not isinstance(stage, StatefulStage)]
+    names = [stage.name for stage in stages if stage.heavy_prepare or not isinstance(stage, StatefulStage)]
     return StagePool(jobs, {name: partial(pipeline.load, name, options) for name in names})
 
 

@@ -34,13 +34,15 @@ SAMPLE_SECONDS = 1.0
     "--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True, help="Seconds between looks."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
-@click.option("--worker", "urls", multiple=True, metavar="URL", help="Address of a worker's metrics; repeatable.")
+@click.option(
+    "--worker", "urls", multiple=True, metavar="URL", help="Address of the metrics of a worker or gateway; repeatable."
+)
 @click.option("--late", type=float, default=LATE_SECONDS, show_default=True, help="Seconds behind that are a problem.")
 def command(watch: bool, every: float, as_json: bool, urls: tuple[str, ...], late: float) -> None:
     """Show stages, throughput, lag, age, dead letters, and who has which partition; what is wrong, in red.
 
-    Works from Kafka (NEWSMILL_BOOTSTRAP) and the workers' metrics. Without --worker it looks for workers on this
-    machine, where `newsmill up` has them. Exit status: 0 all is well, 1 something is wrong.
+    Works from Kafka (NEWSMILL_BOOTSTRAP) and the metrics of workers and gateways. Without --worker it looks for them
+    on this machine, where `newsmill up` has them. Exit status: 0 all is well, 1 something is wrong.
     """
     settings = from_environment(os.environ)
     history = History()
@@ -71,6 +73,8 @@ def screen(picture: Picture, wrong: Sequence[Problem], before: Picture | None = 
     """Return the screen: the stages, their partitions, and what is wrong."""
     stuck = stuck_partitions(before, picture) if before else set()
     parts: list[Any] = [_stages(picture), _partitions(picture, stuck)]
+    if picture.gateways:
+        parts.append(_gateways(picture))
     if picture.dead_letters:
         minute, quarter = picture.dead_letters
         parts.append(Text(f"{topics.DEAD_LETTERS}: {minute:,} in the last minute, {quarter:,} in the last 15"))
@@ -121,6 +125,24 @@ def _partitions(picture: Picture, stuck: set[tuple[str, int]]) -> Table:
                 "?" if partition.lag is None and partition.end else f"{partition.lag or 0:,}",
                 style="bold red" if (line.name, partition.number) in stuck else "",
             )
+    return table
+
+
+def _gateways(picture: Picture) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    # in: documents accepted a second. refused: requests a second answered with 5xx. waiting: for Kafka.
+    for column in ("gateway", "ready", "in/s", "1m", "15m", "refused/s", "waiting", "answer p99"):
+        table.add_column(column, justify="left" if column == "gateway" else "right", no_wrap=True)
+    for line in picture.gateways:
+        scrape, refused = line.scrape, line.refused[0]
+        table.add_row(
+            scrape.url.removeprefix("http://"),
+            Text("yes" if scrape.ready else "no", style="" if scrape.ready else "red"),
+            *(_rate(rate) for rate in line.accepted),
+            Text(_rate(refused), style="red" if refused else ""),
+            f"{scrape.in_flight:,.0f}",
+            _seconds(scrape.seconds_p99),
+        )
     return table
 
 

@@ -49,6 +49,8 @@ def command(what: str, since: float | None, as_json: bool) -> None:
     else:
         for story in told:
             Console().print(tree(story))
+    if found.cut:
+        click.echo("there are more records than are shown; --since looks at the newest", err=True)
     if not told:
         click.echo(
             f"nothing about {what} (id {wanted.id}) on these topics: it was never fed, or retention has taken it",

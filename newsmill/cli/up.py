@@ -63,6 +63,7 @@ def _tell(cluster: local.Cluster) -> None:
         "In another terminal:\n"
         f"  {address} newsmill feed samples\n"
         f"  {address} newsmill tail news.classified --from-beginning\n"
+        f"  {address} newsmill console\n"
         "Ctrl-C stops it all.",
         err=True,
     )

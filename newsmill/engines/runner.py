@@ -13,7 +13,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import replace
 
 from newsmill.engines.limit import FailureWindow
@@ -36,7 +36,8 @@ class Runner:
         stage: the stage, loaded.
         metrics: where outcomes are counted once they are durable.
         dead_letter_limit: exceptions allowed among the last 1,000 records of a partition.
-        pool: where `stage.prepare` runs ahead of `process`; None: `process` does it itself.
+        pool: where `prepare` (the stage's own by default) runs ahead of `process`; None: `process` does it itself.
+        prepared: prepares a batch in some other way, where there is no pool; it may return records as they came.
         sources: which sources metrics show by name.
         clock: seconds since the Unix epoch, for ages and timestamps in metrics.
     """
@@ -49,6 +50,7 @@ class Runner:
         dead_letter_limit: int = 100,
         pool: Executor | None = None,
         prepare: Callable[[Record], object] | None = None,
+        prepared: Callable[[Sequence[Record]], Sequence[Record]] | None = None,
         sources: Sources | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +59,7 @@ class Runner:
         self._limit = dead_letter_limit
         self._pool = pool
         self._prepare = prepare or stage.prepare
+        self.prepared = prepared
         self._clock = clock
         self._windows: dict[int, FailureWindow] = {}
         self._version = stage.version.encode()
@@ -88,7 +91,9 @@ class Runner:
             result.counts[PROMOTED, "", True] = len(passed)
             records = [record for record in records if not _promoted(record)]
         if self._pool is not None:
-            records = self._prepared(records)
+            records = self._in_pool(records)
+        elif self.prepared is not None and records:
+            records = self.prepared(records)
         outcomes, raised = self._outcomes(records) if records else ((), frozenset())
         for index, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
             # What a replay brings must not stop a worker that has live records to do.
@@ -123,9 +128,16 @@ class Runner:
 
     # -- running the stage
 
-    def _prepared(self, records: Sequence[Record]) -> list[Record]:
+    def _in_pool(self, records: Sequence[Record]) -> Sequence[Record]:
         assert self._pool is not None  # noqa: S101  (only called when there is one)
-        done = self._pool.map(self._prepare, records, chunksize=max(1, len(records) // 16))
+        try:
+            done = list(self._pool.map(self._prepare, records, chunksize=max(1, len(records) // 16)))
+        except BrokenExecutor:
+            raise
+        except Exception:
+            # Whatever `prepare` raises is about one of the records: `process` meets it again, and it is looked for.
+            log.exception("preparing a batch of %d for %s raised", len(records), self.stage.name)
+            return records
         return [replace(record, prepared=prepared) for record, prepared in zip(records, done, strict=True)]
 
     def _outcomes(self, records: Sequence[Record]) -> tuple[Sequence[Outcome], frozenset[int]]:

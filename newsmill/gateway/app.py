@@ -78,6 +78,9 @@ class Gateway:
         self._buckets = {name: Bucket(settings.gateway_rate, settings.gateway_burst) for name in self._tokens.names}
         self._documents = Budget(settings.gateway_in_flight_documents)
         self._bytes = Budget(settings.gateway_in_flight_bytes)
+        for status in (HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            # There from the start, with 0: a rate needs a value before the first event.
+            metrics.requests.labels(ARTICLES, status)
         metrics.in_flight_documents.set_function(lambda: self._documents.taken)
         metrics.in_flight_bytes.set_function(lambda: self._bytes.taken)
         self._active = 0

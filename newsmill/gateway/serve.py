@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
 from aiohttp import web
 
-from newsmill.errors import NewsmillError
 from newsmill.gateway.app import Gateway
 from newsmill.gateway.body import READ_SECONDS
 from newsmill.gateway.link import KafkaLink, Link
 from newsmill.gateway.outbox import STOPPING, Outbox
 from newsmill.gateway.tokens import Tokens, check_address
 from newsmill.health import Health
+from newsmill.listening import listen, stop_on_signals
 from newsmill.metrics import GatewayMetrics
 from newsmill.settings import GATEWAY_METRICS_PORT, PREFIX, Settings, SettingsError
 from newsmill.worker import serving
@@ -28,12 +26,6 @@ _KEEPALIVE_SECONDS: Final = 75.0
 _GRACE_SECONDS: Final = 5.0
 
 
-class AddressTakenError(NewsmillError):
-    """The gateway can't listen where it should."""
-
-    exit_code: ClassVar[int] = 2
-
-
 def run_gateway(settings: Settings, connect: Callable[[], Link] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; then answer what has begun, and return.
 
@@ -41,7 +33,7 @@ def run_gateway(settings: Settings, connect: Callable[[], Link] | None = None) -
         settings: where to listen, who may send, how much.
         connect: makes the connection to Kafka; None: to the cluster of the settings.
 
-    Raises SettingsError, AddressTakenError, newsmill.worker.PortTakenError.
+    Raises SettingsError, newsmill.listening.AddressTakenError, newsmill.worker.PortTakenError.
     """
     check_address(settings.gateway_host, Tokens(settings.gateway_tokens))
     if settings.gateway_in_flight_bytes < settings.gateway_request_bytes:
@@ -69,10 +61,13 @@ async def _serve(settings: Settings, connect: Callable[[], Link]) -> None:
     )
     port = GATEWAY_METRICS_PORT if settings.metrics_port < 0 else settings.metrics_port
     with serving(settings.metrics_host, port, metrics.registry, health):
-        stop = _stop_on_signals()
+        stop = stop_on_signals()
         try:
             await runner.setup()
-            site = await _listen(runner, settings)
+            site = await listen(runner, settings.gateway_host, settings.gateway_port, "gateway")
+            log.info(
+                "the gateway takes documents at http://%s:%d/v1/articles", settings.gateway_host, settings.gateway_port
+            )
             outbox.start()
             await stop.wait()
             log.info("stopping: nothing new is taken, what has begun is answered")
@@ -83,33 +78,3 @@ async def _serve(settings: Settings, connect: Callable[[], Link]) -> None:
             await runner.cleanup()
             await asyncio.to_thread(outbox.close)
     log.info("the gateway has stopped")
-
-
-async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
-    site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port)
-    try:
-        await site.start()
-    except OSError as error:
-        raise AddressTakenError(
-            f"the gateway can't listen on {settings.gateway_host}:{settings.gateway_port} ({error.strerror}). "
-            f"Set {PREFIX}GATEWAY_HOST and {PREFIX}GATEWAY_PORT to an address that is free"
-        ) from error
-    log.info("the gateway takes documents at http://%s:%d/v1/articles", settings.gateway_host, settings.gateway_port)
-    return site
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def handle(number: signal.Signals) -> None:
-        stop.set()
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Only the main thread may; elsewhere (tests) whoever runs it stops it.
-        with contextlib.suppress(RuntimeError, ValueError):
-            loop.add_signal_handler(number, handle, number)
-    return stop

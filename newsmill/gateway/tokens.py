@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import re
 from typing import Final
 
+from newsmill.listening import is_loopback
 from newsmill.settings import PREFIX, SettingsError
 
 VARIABLE: Final = f"{PREFIX}GATEWAY_TOKENS"
@@ -75,20 +75,11 @@ class Tokens:
 
 def check_address(host: str, tokens: Tokens) -> None:
     """Raise SettingsError when the gateway would be open to other machines and to anybody."""
-    if not tokens and not _is_loopback(host):
+    if not tokens and not is_loopback(host):
         raise SettingsError(
             f"without tokens the gateway listens on loopback alone, not on {host}: set {VARIABLE} to NAME:TOKEN "
             f"(make a token with: openssl rand -hex 24), or {PREFIX}GATEWAY_HOST to 127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False  # a name may lead anywhere
 
 
 def _digest(token: bytes) -> bytes:

@@ -45,10 +45,10 @@ _PROCESSING: Final = "processing"
 class Change:
     """A record in which a run differs from what is live.
 
-    `topic` is the live one, without a namespace. `kind`: `gained` (live has nothing of this origin on the topic), `lost`
-    (the run has nothing; `run_value` is None), `changed`. `fields` are the fields of the values that differ, versions of
-    stages aside. `headers` are those of the run's record, of a lost one the live's. `partition` and `offset` are where
-    the live record stands, -1 where there is none.
+    `topic` is the live one, without a namespace. `kind`: `gained` (live has nothing of this origin on the topic),
+    `lost` (the run has nothing; `run_value` is None), `changed`. `fields` are the fields of the values that differ,
+    versions of stages aside. `headers` are those of the run's record, of a lost one the live's. `partition` and
+    `offset` are where the live record stands, -1 where there is none.
     """
 
     topic: str
@@ -137,11 +137,13 @@ def changes(settings: Settings, run: str, *, same: Counter[str] | None = None) -
     work = read_journal(settings).work(run, "run")
     if work is None:
         raise JournalError(f"no run with topics of its own is called {run!r}; `newsmill replay list` shows all runs")
-    with tempfile.TemporaryDirectory(prefix="newsmill-diff-") as scratch:
-        with contextlib.closing(sqlite3.connect(Path(scratch, "index.sqlite"))) as index:
-            _gather(settings, run, index)
-            for topic in COMPARED:
-                yield from _compare(index, topic, Counter() if same is None else same)
+    with (
+        tempfile.TemporaryDirectory(prefix="newsmill-diff-") as scratch,
+        contextlib.closing(sqlite3.connect(Path(scratch, "index.sqlite"))) as index,
+    ):
+        _gather(settings, run, index)
+        for topic in COMPARED:
+            yield from _compare(index, topic, Counter() if same is None else same)
 
 
 def _gather(settings: Settings, run: str, index: sqlite3.Connection) -> None:
@@ -207,8 +209,8 @@ def _compare(index: sqlite3.Connection, topic: str, same: Counter[str]) -> Itera
         else:
             same[topic] += 1
     rows = index.execute(
-        "SELECT live.origin, live.key, live.value, live.headers, live.partition, live.offset FROM live LEFT JOIN own ON "
-        "own.topic = live.topic AND own.origin = live.origin WHERE live.topic = ? AND own.origin IS NULL "
+        "SELECT live.origin, live.key, live.value, live.headers, live.partition, live.offset FROM live LEFT JOIN own "
+        "ON own.topic = live.topic AND own.origin = live.origin WHERE live.topic = ? AND own.origin IS NULL "
         "ORDER BY live.partition, live.offset",
         (topic,),
     )

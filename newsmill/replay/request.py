@@ -84,8 +84,8 @@ def load_stages(topic: str, options: pipeline.StageOptions) -> list[Stage]:
 
 
 def stage_pool(jobs: int, stages: Sequence[Stage], options: pipeline.StageOptions) -> StagePool | None:
-    """Return processes for the stages without state; None for one job."""
+    """Return processes for the stages without state, and for preparing where that is heavy; None for one job."""
     if jobs == 1:
         return None
-    names = [stage.name for stage in stages if not isinstance(stage, StatefulStage)]
+    names = [stage.name for stage in stages if stage.heavy_prepare or not isinstance(stage, StatefulStage)]
     return StagePool(jobs, {name: partial(pipeline.load, name, options) for name in names})

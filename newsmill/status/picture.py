@@ -11,7 +11,7 @@ from typing import Final
 from newsmill.settings import Settings
 from newsmill.status import groups, scrapes
 from newsmill.status.groups import Group
-from newsmill.status.scrapes import NoWorker, Scrape
+from newsmill.status.scrapes import GatewayScrape, NoWorker, Scrape
 
 KEPT_SECONDS: Final = 16 * 60
 """How far back a History reaches."""
@@ -29,6 +29,16 @@ class StageLine:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayLine:
+    """A gateway that answered, with documents a second that it took and requests a second that it refused (5xx): now,
+    over 1 minute, over 15; None: not watched for that long."""
+
+    scrape: GatewayScrape
+    accepted: tuple[float | None, ...]
+    refused: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """What was seen at `at` (seconds since the Unix epoch)."""
 
@@ -38,6 +48,7 @@ class Picture:
     """Dead letters that arrived in the last 1 and 15 minutes."""
     silent: Mapping[str, str] = field(default_factory=dict)
     """Addresses that were named and did not answer, with what went wrong."""
+    gateways: tuple[GatewayLine, ...] = ()
 
 
 class History:
@@ -49,10 +60,16 @@ class History:
     def __init__(self) -> None:
         self._samples: dict[str, deque[tuple[float, float]]] = {}
 
-    def add(self, scrape: Scrape) -> None:
-        """Take one reading of a worker."""
-        samples = self._samples.setdefault(scrape.url, deque())
-        total = sum(scrape.records.values()) + scrape.replayed
+    def add(self, scrape: Scrape | GatewayScrape) -> None:
+        """Take one reading of a worker or of a gateway."""
+        if isinstance(scrape, Scrape):
+            self._add(scrape.url, scrape, sum(scrape.records.values()) + scrape.replayed)
+        else:
+            self._add(f"{scrape.url} accepted", scrape, scrape.documents.get("accepted", 0.0))
+            self._add(f"{scrape.url} refused", scrape, scrape.refused)
+
+    def _add(self, name: str, scrape: Scrape | GatewayScrape, total: float) -> None:
+        samples = self._samples.setdefault(name, deque())
         if samples and total < samples[-1][1]:
             samples.clear()
             samples.append((scrape.started, 0.0))
@@ -97,7 +114,7 @@ def look(
         settings: where the broker is, and the host of local workers.
         sources: topic by stage, in the order of the pipeline.
         history: readings of before; this one is added.
-        urls: addresses of workers; none: those of this machine.
+        urls: addresses of workers and gateways; none: those of this machine.
 
     Raises kafka.errors.KafkaError when no broker answers.
     """
@@ -107,17 +124,25 @@ def look(
     described, dead = groups.describe(settings, sources)
     lines = []
     for stage in sources:
-        workers = tuple(scrape for scrape in found if scrape.stage == stage)
-        names = [worker.url for worker in workers]
-        done = tuple(history.rate(names, seconds) for seconds in (0, 60, 900))
+        workers = tuple(scrape for scrape in found if isinstance(scrape, Scrape) and scrape.stage == stage)
+        done = _rates(history, [worker.url for worker in workers])
         lines.append(StageLine(stage, described.get(stage), workers, done))
-    return Picture(clock(), tuple(lines), dead, silent)
+    gateways = tuple(
+        GatewayLine(scrape, _rates(history, [f"{scrape.url} accepted"]), _rates(history, [f"{scrape.url} refused"]))
+        for scrape in found
+        if isinstance(scrape, GatewayScrape)
+    )
+    return Picture(clock(), tuple(lines), dead, silent, gateways)
+
+
+def _rates(history: History, names: Sequence[str]) -> tuple[float | None, ...]:
+    return tuple(history.rate(names, seconds) for seconds in (0, 60, 900))
 
 
 def _workers(
     settings: Settings, urls: Sequence[str], clock: Callable[[], float]
-) -> tuple[list[Scrape], dict[str, str]]:
-    found: list[Scrape] = []
+) -> tuple[list[Scrape | GatewayScrape], dict[str, str]]:
+    found: list[Scrape | GatewayScrape] = []
     silent: dict[str, str] = {}
     for url in urls:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from newsmill.status.picture import Picture, StageLine
+from newsmill.status.picture import GatewayLine, Picture, StageLine
 
 LATE_SECONDS: Final = 300.0
 """A stage that is this far behind is a problem."""
@@ -25,11 +25,23 @@ def problems(picture: Picture, before: Picture | None = None, *, late_seconds: f
     found = [
         Problem("", f"{url} does not answer: {why}", "a-worker-does-not-answer") for url, why in picture.silent.items()
     ]
+    for gateway in picture.gateways:
+        found += _of_gateway(gateway)
     for line in picture.stages:
         found += _of_stage(line, late_seconds)
     if before is not None:
         found += _stuck(before, picture)
     return found
+
+
+def _of_gateway(line: GatewayLine) -> list[Problem]:
+    url, refused = line.scrape.url, line.refused[0]
+    if not line.scrape.ready:
+        return [Problem("gateway", f"{url}/readyz fails and says why", "the-gateway-turns-senders-away")]
+    if refused:
+        text = f"{url} refuses {refused:,.1f} requests a second for no fault of theirs"
+        return [Problem("gateway", text, "the-gateway-turns-senders-away")]
+    return []
 
 
 def stuck_partitions(before: Picture, now: Picture) -> set[tuple[str, int]]:

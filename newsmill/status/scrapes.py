@@ -6,16 +6,18 @@ import http.client
 import math
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from newsmill.settings import METRICS_PORTS, PORT_STEP
+from newsmill.settings import GATEWAY_METRICS_PORT, METRICS_PORTS, PORT_STEP
 
 TIMEOUT_SECONDS: Final = 2.0
 MAX_BYTES: Final = 32 * 1024 * 1024
+ARTICLES: Final = "/v1/articles"
+"""Where a gateway takes documents."""
 MOST_WORKERS: Final = 32
 """Workers of a stage that are looked for on this machine."""
 
@@ -42,12 +44,37 @@ class Scrape:
     state_entries: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class GatewayScrape:
+    """What one gateway says of itself. `at` is when it was asked, seconds since the Unix epoch."""
+
+    url: str
+    at: float
+    version: str
+    ready: bool
+    healthy: bool
+    documents: dict[str, float] = field(default_factory=dict)
+    """Documents by outcome, since it started."""
+    requests: dict[str, float] = field(default_factory=dict)
+    """Requests with documents by HTTP status, since it started."""
+    seconds_p99: float = math.nan
+    """Time in which 99 % of the requests with documents were answered, over its life."""
+    in_flight: float = 0.0
+    """Documents that wait for Kafka now."""
+    started: float = math.nan
+
+    @property
+    def refused(self) -> float:
+        """Requests turned away for no fault of theirs: answered with 5xx."""
+        return sum(count for status, count in self.requests.items() if status.startswith("5"))
+
+
 class NoWorker(Exception):
-    """Nothing that answers like a worker is at an address."""
+    """Nothing that answers like a worker or a gateway is at an address."""
 
 
-def read(url: str, at: float) -> Scrape:
-    """Return what the worker at `url` (`http://host:port`) says. Raises NoWorker."""
+def read(url: str, at: float) -> Scrape | GatewayScrape:
+    """Return what the worker or gateway at `url` (`http://host:port`) says. Raises NoWorker."""
     try:
         with urllib.request.urlopen(f"{url}/metrics", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             text = answer.read(MAX_BYTES).decode("utf-8", "replace")
@@ -59,12 +86,22 @@ def read(url: str, at: float) -> Scrape:
         raise NoWorker(f"what it answers are no metrics of a worker: {error!r}") from error
 
 
-def parse(text: str, url: str, at: float) -> Scrape:
-    """Return what `text` (Prometheus' text format) says. Raises ValueError or KeyError when it is not a worker's."""
+def parse(text: str, url: str, at: float) -> Scrape | GatewayScrape:
+    """Return what `text` (Prometheus' text format) says.
+
+    Raises ValueError or KeyError when it is neither a worker's nor a gateway's.
+    """
     values: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             values.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return _gateway(values, url, at) if "newsmill_gateway_build_info" in values else _worker(values, url, at)
+
+
+_Values = Mapping[str, Sequence[tuple[dict[str, str], float]]]
+
+
+def _worker(values: _Values, url: str, at: float) -> Scrape:
     ((build, _),) = values["newsmill_build_info"]
 
     def one(name: str, default: float = math.nan) -> float:
@@ -92,6 +129,34 @@ def parse(text: str, url: str, at: float) -> Scrape:
     )
 
 
+def _gateway(values: _Values, url: str, at: float) -> GatewayScrape:
+    ((build, _),) = values["newsmill_gateway_build_info"]
+
+    def one(name: str) -> float:
+        return sum(value for _, value in values.get(name, ()))
+
+    documents: dict[str, float] = {}
+    for labels, value in values.get("newsmill_gateway_documents_total", ()):
+        documents[labels["outcome"]] = documents.get(labels["outcome"], 0.0) + value
+    requests = {
+        labels["status"]: value
+        for labels, value in values.get("newsmill_gateway_requests_total", ())
+        if labels["path"] == ARTICLES
+    }
+    return GatewayScrape(
+        url=url,
+        at=at,
+        version=build["version"],
+        ready=one("newsmill_ready") > 0,
+        healthy=one("newsmill_healthy") > 0,
+        documents=documents,
+        requests=requests,
+        seconds_p99=_quantile(values.get("newsmill_gateway_request_seconds_bucket", ()), 0.99),
+        in_flight=one("newsmill_gateway_in_flight_documents"),
+        started=one("process_start_time_seconds"),
+    )
+
+
 def _quantile(buckets: Sequence[tuple[dict[str, str], float]], share: float) -> float:
     """Return the upper bound of the bucket in which the quantile lies; NaN where nothing was observed."""
     ordered = sorted((float(labels["le"]), count) for labels, count in buckets)
@@ -101,6 +166,6 @@ def _quantile(buckets: Sequence[tuple[dict[str, str], float]], share: float) -> 
 
 
 def local_addresses(host: str) -> Iterator[list[str]]:
-    """Yield, by stage, the addresses at which `newsmill up` would have its workers, nearest slot first."""
-    for port in METRICS_PORTS.values():
+    """Yield, by stage and for the gateway, the addresses at which `newsmill up` would have them, nearest slot first."""
+    for port in (*METRICS_PORTS.values(), GATEWAY_METRICS_PORT):
         yield [f"http://{host}:{port + PORT_STEP * slot}" for slot in range(MOST_WORKERS)]

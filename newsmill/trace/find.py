@@ -33,6 +33,9 @@ KEYED_BY_ID: Final = (
 MOST: Final = 1_000
 """Records that are gathered, at most; an article that is crawled more often has its oldest ones shown."""
 
+MOST_BYTES: Final = 128 * 1024 * 1024
+"""Bytes of values that are gathered, at most: somebody may send the same URL with 8 MiB each time."""
+
 _ID: Final = re.compile("[0-9a-f]{32}")
 _ORIGIN: Final = re.compile(r"(.+)/(\d+)/(\d+)")
 
@@ -64,6 +67,19 @@ class Found:
     dead: list[Record] = field(default_factory=list)
     waiting: list[Record] = field(default_factory=list)
     """Raw documents with the URL that no stage has made anything of yet."""
+    cut: bool = False
+    """Whether there are more records than are gathered."""
+    _bytes: int = 0
+
+    def take(self, record: Record, into: list[Record]) -> bool:
+        """Append `record` to one of the lists; return whether there was room."""
+        size = len(record.value or b"")
+        if len(into) >= MOST or self._bytes + size > MOST_BYTES:
+            self.cut = True
+            return False
+        self._bytes += size
+        into.append(record)
+        return True
 
 
 def search(
@@ -87,21 +103,25 @@ def search(
         reader = _Reader(settings, consumer, since_ms, on_progress)
         key = wanted.id.encode()
         for topic in KEYED_BY_ID:
-            found.records += (record for record in reader.keyed(topic, key) if record.key == key)
+            for record in reader.keyed(topic, key):
+                if record.key == key and not found.take(record, found.records):
+                    break
         origins = {_origin(record) for record in found.records}
         needle = _needle(wanted)
         for record in reader.whole(topics.DEAD_LETTERS):
-            if record.key == key or _origin(record) in origins or (needle and needle in (record.value or b"")):
-                found.dead.append(record)
+            is_its = record.key == key or _origin(record) in origins or (needle and needle in (record.value or b""))
+            if is_its and not found.take(record, found.dead):
+                break
         origins |= {_origin(record) for record in found.dead}
         for origin in sorted(origins):
-            if (brought_in := reader.at(origin)) is not None:
+            if (brought_in := reader.at(origin)) is not None and found.take(brought_in, []):
                 found.raw[origin] = brought_in
         if needle and not origins:
-            found.waiting += (record for record in reader.whole(topics.RAW) if needle in (record.value or b""))
+            for record in reader.whole(topics.RAW):
+                if needle in (record.value or b"") and not found.take(record, found.waiting):
+                    break
     finally:
         consumer.close()
-    del found.records[MOST:], found.dead[MOST:], found.waiting[MOST:]
     return found
 
 

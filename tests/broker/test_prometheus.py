@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
 from tests.support import prometheus
+from tests.support.gateway_process import GatewayProcess
 from tests.support.kafka import Place
 from workers.pipeline import STAGES
 
@@ -91,6 +93,19 @@ def _feed(where: Place, documents: list[bytes]) -> int:
     return len(documents)
 
 
+def _post(url: str, number: int) -> int:
+    """Send a document that the gateway takes and one that it rejects; return how many it has taken."""
+    text = f"The lighthouse of Port Alder was lit {number} times on Sunday, said its keeper. " * 6
+    documents = [{"url": f"https://lights.example/{number}", "title": "Lighthouse lit", "text": text}, {"text": 7}]
+    request = urllib.request.Request(
+        f"{url}/v1/articles", json.dumps(documents).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        taken: int = json.load(answer)["accepted"]
+    assert taken == 1
+    return taken
+
+
 @pytest.fixture(scope="module")
 def programs() -> None:
     try:
@@ -105,8 +120,14 @@ def scraped(
 ) -> Iterator[tuple[prometheus.Prometheus, Place]]:
     """Four workers that have worked, and Prometheus, which has scraped them each second and evaluated all rules."""
     where = place(raw=2)
-    ports = {stage: _free_port() for stage in STAGES}
-    workers = [_start(stage, where.settings, port, tmp_path / f"{stage}.log") for stage, port in ports.items()]
+    ports = {stage: _free_port() for stage in (*STAGES, "gateway")}
+    gateway = GatewayProcess(where.settings, tmp_path / "gateway.log", NEWSMILL_METRICS_PORT=str(ports["gateway"]))
+    gateway.start()
+    workers = [
+        _start(stage, where.settings, port, tmp_path / f"{stage}.log")
+        for stage, port in ports.items()
+        if stage in STAGES
+    ]
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(DEPLOY / "prometheus" / pattern) for pattern in config["rule_files"]]
@@ -117,9 +138,10 @@ def scraped(
     file.write_text(yaml.safe_dump(config))
     try:
         with prometheus.running(file, tmp_path / "prometheus") as server:
+            gateway.wait_ready()
             fed = 0
             for number in range(ROUNDS):
-                fed += _feed(where, _documents(number))
+                fed += _feed(where, _documents(number)) + _post(gateway.url, number)
                 _wait_for(server, f'sum(newsmill_records_total{{stage="ingest"}}) == {fed}', tmp_path)
                 time.sleep(1)
             ended = 'newsmill_records_total{stage="dedup",outcome!="unique",outcome!="revision"}'
@@ -130,6 +152,7 @@ def scraped(
             time.sleep(3)
             yield server, where
     finally:
+        gateway.terminate()
         for worker in workers:
             worker.terminate()
         for worker in workers:

@@ -27,6 +27,8 @@ INGESTED_MS: Final = 1_795_500_000_000  # 2026-11-24T06:00:00Z
 MEASURED: Final = 300
 """Documents that are taken of the measurement data."""
 
+LOGS: Final = (topics.INGEST_LOG, topics.DEDUP_LOG)
+
 Topics = dict[str, list[Pair]]
 
 
@@ -82,12 +84,16 @@ def embedded(documents: list[Document], stages: list[Stage], tmp_path_factory: p
     EmbeddedEngine(chain, documents, {topic: [sink] for topic, sink in sinks.items()}, state).run()
     for tap in taps.values():
         tap.remove()
-    log = state / f"{topics.DEDUP_LOG}.log"
     return {
         **{topic: tap.pairs for topic, tap in taps.items()},
         **{topic: [(output.key, output.value) for output in sink.outputs] for topic, sink in sinks.items()},
-        topics.DEDUP_LOG: [(r.key, r.value) for r in logfile.records(log, topics.DEDUP_LOG, log.stat().st_size)],
+        **{topic: _logged(state, topic) for topic in LOGS},
     }
+
+
+def _logged(state: Path, topic: str) -> list[Pair]:
+    log = state / f"{topic}.log"
+    return [(record.key, record.value) for record in logfile.records(log, topic, log.stat().st_size)]
 
 
 @pytest.mark.broker
@@ -170,7 +176,7 @@ def test_the_bytes_depend_on_no_hash_seed_no_clock_no_threads_and_no_processes(
         Run(paths, tmp_path / "3", "--jobs", "2", PYTHONHASHSEED="4242", TZ="Pacific/Kiritimati", LC_ALL="C"),
     ]
     one, two, three = (run.files() for run in runs)
-    assert set(one) == {"articles", "duplicates", "dead-letters", f"{topics.DEDUP_LOG}.log"}
+    assert set(one) == {"articles", "duplicates", "dead-letters", *(f"{topic}.log" for topic in LOGS)}
     assert all(one.values())
     for name in one:
         assert one[name] == two[name] == three[name], name

@@ -30,6 +30,13 @@ def test_it_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"schemas", "workers", "newsmill"}
 
 
+def test_it_holds_the_page_of_the_console(wheel: Path) -> None:
+    static = ROOT / "newsmill" / "console" / "static"
+    wanted = {str(path.relative_to(ROOT)) for path in static.iterdir()}
+    assert len(wanted) > 5
+    assert wanted <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_it_runs_from_there_alone(wheel: Path, tmp_path: Path) -> None:
     place = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(place)

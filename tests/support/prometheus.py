@@ -64,9 +64,10 @@ class Prometheus:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{arguments}: {error.read().decode()}") from error
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return what `expression` gives now: a list of samples."""
-        result: list[dict[str, Any]] = self.get("query", query=expression)["result"]
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        """Return what `expression` gives now, or gave `at` seconds since the Unix epoch: a list of samples."""
+        when = {} if at is None else {"time": f"{at:.3f}"}
+        result: list[dict[str, Any]] = self.get("query", query=expression, **when)["result"]
         return result
 
 

@@ -27,7 +27,15 @@ from workers import pipeline
 from workers.stage import Record, Stage, StatefulStage
 
 ENDS = (topics.CLASSIFIED, topics.DUPLICATES, topics.DEAD_LETTERS)
-LIVE = (topics.ARTICLES, topics.DEDUP_LOG, topics.UNIQUE, topics.DUPLICATES, topics.TAGGED, topics.CLASSIFIED)
+LIVE = (
+    topics.INGEST_LOG,
+    topics.ARTICLES,
+    topics.DEDUP_LOG,
+    topics.UNIQUE,
+    topics.DUPLICATES,
+    topics.TAGGED,
+    topics.CLASSIFIED,
+)
 """Topics of which each partition has one order."""
 
 Pair = tuple[bytes | None, bytes | None]

@@ -4,7 +4,8 @@ calibration.json holds integers and ids only:
 
 - `subjects`: the ids, to match it with the weights; `parents`: the id above each, empty for level 1;
 - `coefficients`, `second`: one for each number, in 1/256, for level 1 and for level 2;
-- `bias`: one a subject, in 1/256 of a logit; `threshold`: one a subject, thousandths of probability.
+- `bias`: one a subject, in 1/256 of a logit; `threshold`: one a subject, thousandths of probability;
+- `ceiling`: thousandths, by which the probability of level 1 is multiplied: how often readers agree on a label.
 
 A subject of level 2 has a logit given that its parent is right; its probability is the product of the two.
 """
@@ -18,8 +19,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-NUMBERS: Final = ("headline", "lead", "mean", "strongest")
-"""What is combined, in the order of `coefficients`."""
+NUMBERS: Final = ("headline", "lead", "mean", "strongest", "meaning lead", "meaning mean", "meaning strongest")
+"""What is combined, in the order of `coefficients`: the first four from the words, the others from their meanings."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -31,11 +32,12 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     second: tuple[int, ...]
     bias: tuple[int, ...]
     threshold: tuple[int, ...]
+    ceiling: int
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Integers as in the file, with `coefficients` of shape (subjects, 4): each has those of its level.
+    """Integers as in the file, with `coefficients` of shape (subjects, numbers): each has those of its level.
 
     `parent`: place of each subject's parent among the subjects, its own place on level 1. Shapes of `parent`, `bias`
     and `threshold`: (subjects,).
@@ -46,6 +48,7 @@ class Calibration:
     coefficients: Int64
     bias: Int64
     threshold: Int64
+    ceiling: int
 
 
 def dump(
@@ -55,9 +58,10 @@ def dump(
     second: list[int],
     bias: list[int],
     threshold: list[int],
+    ceiling: int = 1000,
 ) -> bytes:
     """Return the bytes of calibration.json (its form is at the top)."""
-    file = _File(subjects, parents, tuple(coefficients), tuple(second), tuple(bias), tuple(threshold))
+    file = _File(subjects, parents, tuple(coefficients), tuple(second), tuple(bias), tuple(threshold), ceiling)
     return msgspec.json.encode(file) + b"\n"
 
 
@@ -77,4 +81,5 @@ def parse(data: bytes) -> Calibration:
         coefficients=np.array([file.second if id else file.coefficients for id in file.parents], np.int64),
         bias=np.array(file.bias, np.int64),
         threshold=np.array(file.threshold, np.int64),
+        ceiling=file.ceiling,
     )

@@ -1,7 +1,8 @@
 """What the weights are trained on: short texts, each with the subjects it is known to be or not to be about.
 
-Four sources (MODEL_CARD.md has counts, licences and reasons):
+Five sources (MODEL_CARD.md has counts, licences and reasons):
 
+- own reports: training/reports-*.tsv, written for this project at the length of a short article, labelled completely;
 - own examples: training/examples-*.tsv and training/themes-*.tsv, written for this project, labelled completely; the
   second ones also with level 2 and with the theme that a run of them was written on;
 - own lexicons: training/lexicon.tsv, strung into texts of a few terms;
@@ -20,6 +21,7 @@ from typing import Any, Final
 
 import orjson
 
+from workers.classify.articles import Labelled
 from workers.classify.features import stem, words
 
 SHORT_NAMES: Final = {
@@ -115,6 +117,25 @@ def own_examples(weight: float) -> Iterator[Example]:
                 raise CorpusError(f"{name}, line {number}: expected a text, a tab and subjects")
             theme = fields[0] if len(fields) == 3 else name
             yield Example(fields[-2], _subjects(fields[-1], f"{name}, line {number}"), weight, "own", theme=theme)
+
+
+def reports() -> list[Labelled]:
+    """Return the short articles written for this project, in the order of the files reports-*.tsv and of their lines.
+
+    A line is theme, headline (`-` for none), body and subjects, as own_examples has them, between tabs; the id is made
+    of file and line. Raises CorpusError when a line does not have that form.
+    """
+    folder = files("workers.classify").joinpath("training")
+    found = []
+    for name in sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("reports-")):
+        for number, line in enumerate(_data(name).read_text("utf-8").splitlines(), 1):
+            fields = line.split("\t")
+            if len(fields) != 4 or not all(fields):
+                raise CorpusError(f"{name}, line {number}: expected theme, headline, body and subjects")
+            _, headline, body, labels = fields
+            subjects = _subjects(labels, f"{name}, line {number}")
+            found.append(Labelled(f"{name}:{number}", "" if headline == "-" else headline, body, subjects))
+    return found
 
 
 def _subjects(labels: str, place: str) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Why an article was given its subjects: the words and the sentences that spoke for each.
 
-An article's logit is a sum over its windows, and a window's logit a sum over its terms. So each term's share of the
+An article's logit is a sum over its windows, and a window's logits are sums over its terms and over the vectors of its
+words. So each term's share of the
 article's logit is known, and shared out equally among the places in the window where it stands. Bias and calibration's
 constants belong to no term and are left out. A window whose logit was cut off at its limit counts as it would uncut.
 """
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from workers.classify.features import MAX_CHARS, MAX_WORDS, WORD, stem, windows
-from workers.classify.model import HEADLINE_WORDS, LOGIT_UNIT, STRONGEST
+from workers.classify.model import HEADLINE_WORDS, LOGIT_UNIT, STRONGEST, Int64
 from workers.classify.stage import ClassifyStage
 
 MAX_TERMS: Final = 8
@@ -62,6 +64,8 @@ class _Word:
     end: int
     number: int
     """Of the term, -1 for words that are none."""
+    vector: int
+    """Of the vector, -1 for words without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,32 +124,47 @@ def _shares(stage: ClassifyStage, headline: str, body: str) -> list[_Share]:
     head, rest = _words(stage, "headline", headline, HEADLINE_WORDS), _words(stage, "body", body, MAX_WORDS)
     cut = [head, *(rest[start:end] for start, end in windows(len(rest)))]
     found = [_places(stage, words) for words in cut]
-    factors = _factors(stage, headline, body, len(cut))
+    factors, meaning_factors = _factors(stage, headline, body, len(cut))
     shares = []
     for number, places in enumerate(found):
         norm = max(1.0, float(np.sqrt(sum(model.square(term) for term in places) * 256.0)))
         for term in sorted(places):
             logit = model.term_weights(term).astype(np.float64) * 16 / (model.scale * norm)
             shares.append(_Share(tuple(places[term]), logit * factors[number]))
+        there: dict[int, list[tuple[_Word, ...]]] = defaultdict(list)
+        for word in cut[number]:
+            if word.vector >= 0:
+                there[word.vector].append((word,))
+        if there:
+            rows = sorted(there)
+            for row, meaning in zip(rows, model.meaning_shares(rows), strict=True):
+                shares.append(_Share(tuple(there[row]), meaning * meaning_factors[number]))
     return shares
 
 
-def _factors(
-    stage: ClassifyStage, headline: str, body: str, count: int
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Return how much each window's logit counts in the article's (windows x subjects)."""
-    logits, known = stage.model.window_logits(headline, body)
+_Factors = npt.NDArray[np.float64]
+
+
+def _factors(stage: ClassifyStage, headline: str, body: str, count: int) -> tuple[_Factors, _Factors]:
+    """Return how much each window's two logits count in the article's (both windows x subjects)."""
+    reading = stage.model.read(headline, body)
     coefficients = stage.model.calibration.coefficients / LOGIT_UNIT
-    factors = np.zeros((count, len(stage.model.subjects)))
-    heard = [number for number in range(1, count) if known[number]] or [0]
-    factors[0 if known[0] else heard[0]] += coefficients[:, 0]
-    factors[heard[0]] += coefficients[:, 1]
+    heard = [number for number in range(1, count) if reading.known[number]] or [0]
+    factors = _spread(reading.logits, heard, coefficients[:, 1:4])
+    factors[0 if reading.known[0] else heard[0]] += coefficients[:, 0]
+    return factors, _spread(reading.meanings, heard, coefficients[:, 4:7])
+
+
+def _spread(logits: Int64, heard: list[int], coefficients: _Factors) -> _Factors:
+    """Return how much each window counts, `coefficients` being those of lead, mean and strongest for each subject."""
+    factors: _Factors = np.zeros((logits.shape[0], logits.shape[1]))
+    factors[heard[0]] += coefficients[:, 0]
     for number in heard:
-        factors[number] += coefficients[:, 2] / len(heard)
+        factors[number] += coefficients[:, 1] / len(heard)
     ranked = np.argsort(logits[heard], axis=0, kind="stable")[-STRONGEST:]
     for column in range(factors.shape[1]):
         for row in ranked[:, column]:
-            factors[heard[int(row)], column] += coefficients[column, 3] / len(ranked)
+            factors[heard[int(row)], column] += coefficients[column, 2] / len(ranked)
     return factors
 
 
@@ -155,7 +174,9 @@ def _words(stage: ClassifyStage, field: Literal["headline", "body"], text: str, 
     for match in WORD.finditer(text[:MAX_CHARS]):
         if len(found) == limit:
             break
-        found.append(_Word(field, match.start(), match.end(), stage.model.number(stem(match.group().lower()))))
+        root = stem(match.group().lower())
+        number, vector = stage.model.number(root), stage.model.vector_row(root)
+        found.append(_Word(field, match.start(), match.end(), number, vector))
     return found
 
 

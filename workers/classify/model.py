@@ -1,8 +1,9 @@
 """From a headline and a body to the probability of each subject, in integers until the last step.
 
 Each window of the text gets a logit for each subject: the sum of the weights of its distinct terms over the Euclidean
-norm of their rarities (TF-IDF with binary counts), in 1/256. A few numbers about those logits (headline, lead, mean,
-strongest windows) then make the article's logit, which the logistic function turns into a probability.
+norm of their rarities (TF-IDF with binary counts), in 1/256. Another logit comes from the window's meaning: the sum of
+its words' vectors. A few numbers about those logits (headline, lead, mean, strongest windows) then make the article's
+logit, which the logistic function turns into a probability.
 
 Sums of integers do not depend on their order, the square root is correctly rounded (IEEE 754), and the logistic
 function is read from a table of thousandths: so scores are bit-identical on any machine and with any number of threads.
@@ -17,8 +18,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from workers.classify.calibration import Calibration
+from workers.classify.calibration import NUMBERS, Calibration
 from workers.classify.features import stem, windows, words
+from workers.classify.vectors import Vectors, length
 from workers.classify.weights import Weights
 
 Int64 = npt.NDArray[np.int64]
@@ -57,13 +59,29 @@ class Scores:
     evidence: int
 
 
-class Model:
-    """A linear model over words and pairs of words, with its calibration. Immutable; safe to share."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The windows of an article, the first of which is its headline.
 
-    def __init__(self, weights: Weights, calibration: Calibration) -> None:
-        """Raises ValueError when the calibration does not fit the weights (other subjects)."""
+    `logits` and `meanings`: windows x subjects, in 1/256, from the words and from their vectors. `known`: terms known
+    in each window. `evidence`: distinct terms known in all.
+    """
+
+    logits: Int64
+    meanings: Int64
+    known: Int64
+    evidence: int
+
+
+class Model:
+    """A linear model over words, their pairs and their vectors, with its calibration. Immutable; safe to share."""
+
+    def __init__(self, weights: Weights, calibration: Calibration, vectors: Vectors) -> None:
+        """Raises ValueError when calibration or vectors do not fit the weights (other subjects or dimensions)."""
         if calibration.subjects != weights.subjects:
             raise ValueError("weights and calibration are not of the same subjects")
+        if vectors.matrix.shape[1] != len(weights.meaning):
+            raise ValueError("weights and vectors are not of the same dimensions")
         self.subjects = weights.subjects
         self.calibration = calibration
         self.scale = weights.scale
@@ -75,28 +93,25 @@ class Model:
         self._weight = np.vstack([weights.weight, np.zeros((1, len(weights.subjects)), np.int16)])
         self._square = np.append(weights.idf.astype(np.int64) ** 2, 0)
         self.bias = weights.bias.astype(np.int64)
+        self._vector_rows = {word: number for number, word in enumerate(vectors.words)}
+        # Padded with zeros for every word that has no vector.
+        self._vectors = np.vstack([vectors.matrix, np.zeros((1, vectors.matrix.shape[1]), np.int8)])
+        # Whole numbers far below 2**53: products of floats are exact, and much faster than those of integers.
+        self._meaning = weights.meaning.astype(np.float64)
+        self.meaning_bias = weights.meaning_bias.astype(np.int64)
 
     def score(self, headline: str, body: str) -> Scores:
         """Return the probability of each subject for an article. Either text may be empty."""
-        logits, known, evidence = self._read(headline, body)
-        numbers = self._summarise(logits, known)
-        total = (numbers * self.calibration.coefficients).sum(axis=1) // LOGIT_UNIT + self.calibration.bias
+        reading = self.read(headline, body)
+        total = (_summarise(reading) * self.calibration.coefficients).sum(axis=1) // LOGIT_UNIT + self.calibration.bias
         own, parent = sigmoid(total), self.calibration.parent
         below = parent != np.arange(len(parent))
-        return Scores(np.where(below, own * own[parent] // 1000, own), evidence)
+        own = np.where(below, own, own * self.calibration.ceiling // 1000)
+        return Scores(np.where(below, own * own[parent] // 1000, own), reading.evidence)
 
     def numbers(self, headline: str, body: str) -> Int64:
         """Return what the calibration combines (subjects x numbers, in 1/256 of a logit)."""
-        logits, known, _ = self._read(headline, body)
-        return self._summarise(logits, known)
-
-    def window_logits(self, headline: str, body: str) -> tuple[Int64, Int64]:
-        """Return the logits of an article's windows (windows x subjects, in 1/256), and the known terms in each.
-
-        The first window is the headline.
-        """
-        logits, known, _ = self._read(headline, body)
-        return logits, known
+        return _summarise(self.read(headline, body))
 
     def number(self, word: str) -> int:
         """Return the number of the stem `word` among the terms, -1 when it is none."""
@@ -113,37 +128,29 @@ class Model:
         found: npt.NDArray[np.int16] = self._weight[term]
         return found
 
+    def vector_row(self, word: str) -> int:
+        """Return the number of the vector of the stem `word`, -1 when it has none."""
+        return self._vector_rows.get(word, -1)
+
+    def meaning_shares(self, rows: list[int]) -> npt.NDArray[np.float64]:
+        """Return what each of a window's distinct vectors adds to its logits (vectors x subjects, in logits)."""
+        chosen = self._vectors[rows].astype(np.int64)
+        size = int(length(chosen.sum(axis=0, keepdims=True))[0])
+        found: npt.NDArray[np.float64] = (chosen @ self._meaning) * 16 / (self.scale * size)
+        return found
+
     def square(self, term: int) -> int:
         """Return the square of a term's rarity, in 1/256."""
         return int(self._square[term])
 
-    def _summarise(self, logits: Int64, known: Int64) -> Int64:
-        """Return headline, lead, mean and strongest windows (subjects x 4, in 1/256) of an article's windows.
-
-        `logits` is windows x subjects, `known` the number of known terms in each; the first window is the headline.
-        A missing headline is stood in for by the lead, and the other way round.
-        """
-        heard = known > 0
-        if not heard.any():
-            return np.zeros((len(self.subjects), 4), np.int64)
-        body = logits[1:][heard[1:]]
-        if not len(body):
-            body = logits[:1]
-        head = logits[0] if heard[0] else body[0]
-        mean = body.sum(axis=0) // len(body)
-        strongest = np.sort(body, axis=0)[-STRONGEST:]
-        return np.stack([head, body[0], mean, strongest.sum(axis=0) // len(strongest)], axis=1)
-
-    def _read(self, headline: str, body: str) -> tuple[Int64, Int64, int]:
-        """Return logits (windows x subjects, in 1/256), the known terms in each window, and the distinct ones in all.
-
-        The first window is the headline.
-        """
+    def read(self, headline: str, body: str) -> Reading:
+        """Return the logits of an article's windows. Either text may be empty."""
         head, rest = words(headline, HEADLINE_WORDS), words(body)
         text = head + rest
         ranges = [(0, len(head))] + [(start + len(head), end + len(head)) for start, end in windows(len(rest))]
+        stems = [stem(word) for word in text]
         lookup, unknown = self._ids.get, -1
-        ids = np.array([lookup(stem(word), unknown) for word in text], np.int64)
+        ids = np.array([lookup(word, unknown) for word in stems], np.int64)
         window = np.repeat(np.arange(len(ranges)), [end - start for start, end in ranges])
         keys = ids[:-1] * self._words + ids[1:]
         joined = (ids[:-1] >= 0) & (ids[1:] >= 0) & (window[:-1] == window[1:])
@@ -169,4 +176,48 @@ class Model:
             square[filled] = np.add.reduceat(self._square[term], starts)
         norm = np.maximum(np.floor(np.sqrt(square * 256.0)).astype(np.int64), 1)
         logits = total * (LOGIT_UNIT * 16) // (self.scale * norm[:, None]) + self.bias
-        return np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT), count, len(np.unique(term))
+        return Reading(
+            np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT),
+            self._meanings(stems, window, len(ranges)),
+            count,
+            len(np.unique(term)),
+        )
+
+    def _meanings(self, stems: list[str], window: Int64, count: int) -> Int64:
+        """Return the logits of `count` windows from the vectors of their distinct words (windows x subjects)."""
+        lookup, unknown = self._vector_rows.get, -1
+        rows = np.array([lookup(word, unknown) for word in stems], np.int64)
+        stride = len(self._vectors)
+        distinct = np.unique(window[rows >= 0] * stride + rows[rows >= 0])
+        place, row = distinct // stride, distinct % stride
+        sums = np.zeros((count, self._vectors.shape[1]), np.int64)
+        filled = np.flatnonzero(np.bincount(place, minlength=count))
+        if len(filled):
+            starts = np.searchsorted(place, filled)
+            sums[filled] = np.add.reduceat(self._vectors[row], starts, axis=0, dtype=np.int64)
+        total = (sums.astype(np.float64) @ self._meaning).astype(np.int64)
+        logits = total * (LOGIT_UNIT * 16) // (self.scale * length(sums)[:, None]) + self.meaning_bias
+        cut: Int64 = np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return cut
+
+
+def _summarise(reading: Reading) -> Int64:
+    """Return headline, lead, mean and strongest windows, and the last three of the meanings (subjects x 7, in 1/256).
+
+    A missing headline is stood in for by the lead, and the other way round.
+    """
+    heard = reading.known > 0
+    subjects = reading.logits.shape[1]
+    if not heard.any():
+        return np.zeros((subjects, len(NUMBERS)), np.int64)
+    body = np.flatnonzero(heard[1:]) + 1
+    if not len(body):
+        body = np.zeros(1, np.int64)
+    head = reading.logits[0] if heard[0] else reading.logits[body[0]]
+    return np.stack([head, *_three(reading.logits[body]), *_three(reading.meanings[body])], axis=1)
+
+
+def _three(logits: Int64) -> tuple[Int64, Int64, Int64]:
+    """Return the first row, the mean of all rows, and the mean of each column's strongest."""
+    strongest = np.sort(logits, axis=0)[-STRONGEST:]
+    return logits[0], logits.sum(axis=0) // len(logits), strongest.sum(axis=0) // len(strongest)

@@ -12,13 +12,13 @@ import numpy as np
 from schemas import topics
 from schemas.codec import InvalidMessage, decode, encode
 from schemas.messages import ClassifiedArticle, Subject, Subjects, TaggedArticle
-from workers.classify import calibration, rules, taxonomy, weights
+from workers.classify import calibration, rules, taxonomy, vectors, weights
 from workers.classify.model import Model
 from workers.classify.rules import Rules
 from workers.classify.taxonomy import Taxonomy
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
-VERSION: Final = "2.0.0"
+VERSION: Final = "3.0.0"
 """Declared version of the code; the stage's version adds a hash of weights, calibration, taxonomy and rules."""
 
 LANGUAGES: Final = frozenset({"en"})
@@ -115,18 +115,24 @@ def read_taxonomy() -> Taxonomy:
     return taxonomy.parse(table, retired)
 
 
+def read_vectors() -> vectors.Vectors:
+    """Return the vectors of words that come with this package."""
+    return vectors.parse(_data("vectors.bin")[0])
+
+
 def load(custom_rules: str = "") -> ClassifyStage:
     """Return the stage with the model and the taxonomy that come with this package.
 
     `custom_rules`: the text of a team's rules (rules.py). Raises RuleError when it is wrong.
     """
-    weight_bytes, calibration_bytes = _data("weights.bin", "calibration.json")
+    weight_bytes, calibration_bytes, vector_bytes = _data("weights.bin", "calibration.json", "vectors.bin")
     table, retired = _data("media_topics.tsv", "retired_topics.tsv")
     state = hashlib.sha256()
-    for data in (weight_bytes, calibration_bytes, taxonomy.VERSION.encode(), table, retired, custom_rules.encode()):
+    fixed = (weight_bytes, calibration_bytes, vector_bytes, taxonomy.VERSION.encode(), table, retired)
+    for data in (*fixed, custom_rules.encode()):
         # The length keeps bytes that move from one file to the next from going unnoticed.
         state.update(len(data).to_bytes(8, "little") + data)
-    model = Model(weights.parse(weight_bytes), calibration.parse(calibration_bytes))
+    model = Model(weights.parse(weight_bytes), calibration.parse(calibration_bytes), vectors.parse(vector_bytes))
     return ClassifyStage(model, taxonomy.parse(table, retired), state.hexdigest()[:8], rules.parse(custom_rules))
 
 

@@ -2,7 +2,9 @@
 
 One logistic regression a subject over words and pairs of words (binary counts times inverse document frequency, unit
 length), fitted by liblinear in one thread from fixed data in fixed order, so that the same files give the same bytes.
-It learns from short texts and from labelled articles. A subject of level 2 is learnt among the texts about its parent.
+A second one learns from the meanings of the texts (vectors.py), for words that no text has. Both learn from short
+texts, from short articles written for it, and from labelled articles. A subject of level 2 is learnt among the texts
+about its parent.
 Then the training is done again, several times without a part of the articles, to see how the model does on articles
 that it has not seen: the calibration is fitted to that (calibrate.py). Needs scikit-learn (the extra `train`).
 """
@@ -28,7 +30,8 @@ from workers.classify.corpus import Example
 from workers.classify.features import stem, windows, words
 from workers.classify.model import HEADLINE_WORDS, LOGIT_UNIT
 from workers.classify.resemblance import alike
-from workers.classify.stage import read_taxonomy
+from workers.classify.stage import read_taxonomy, read_vectors
+from workers.classify.vectors import Vectors
 
 OWN_WEIGHT: Final = 1.0
 ARTICLE_WEIGHT: Final = 2.0
@@ -47,6 +50,8 @@ POSITIVE_SHARE: Final = 0.3
 """Share of the total weight that a subject's positive examples are given, however few they are."""
 STRENGTH: Final = 8.0
 """Inverse of the regularisation (C of liblinear)."""
+MEANING_STRENGTH: Final = 10.0
+"""The same for the meanings."""
 RATIO_SHARE: Final = 0.3
 RATIO_PRIOR: Final = 0.2
 """Features that tell a subject's texts from the others are stretched: by 1 - share + share x |log ratio| / its mean,
@@ -59,15 +64,26 @@ ARTICLE_MIX: Final = (0.3, 0.2, 0.5)
 class Trainer:
     """The training texts as rows of features. `train` can leave articles out."""
 
-    def __init__(self, examples: Sequence[Example], articles: Sequence[Labelled], table: taxonomy.Taxonomy) -> None:
-        """Build vocabulary and rows from all texts."""
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        articles: Sequence[Labelled],
+        table: taxonomy.Taxonomy,
+        vectors: Vectors,
+        reports: Sequence[Labelled] = (),
+    ) -> None:
+        """Build vocabulary and rows from all texts. `reports` are articles that are never left out for calibration."""
         ignored = corpus.word_list("stopwords.txt") | corpus.word_list("places.txt")
         self._ignored = frozenset(ignored | {stem(word) for word in ignored})
         self._examples = examples
-        self._articles = articles
+        self.vectors = vectors
+        self._articles = (*articles, *reports)
+        self._real = len(articles)
         self._alike = alike(examples, articles)
+        own = [Example(f"{report.headline} {report.body}", report.subjects, OWN_WEIGHT, "own") for report in reports]
+        self._reports_alike = alike(own, articles)
         texts = [self._stems(words(example.text)) for example in examples]
-        cut = [self._windows(article) for article in articles]
+        cut = [self._windows(article) for article in self._articles]
         worth = [1 if example.source == "headline" else 2 for example in examples]
         for article in cut:
             texts += article
@@ -77,24 +93,32 @@ class Trainer:
         self._idf = _rarity(rows, len(self._terms) + len(self._pairs))
         matrix = self._matrix(rows)
         self._short = matrix[: len(examples)]
-        self._long = _mix(matrix[len(examples) :], [len(article) for article in cut])
+        counts = [len(article) for article in cut]
+        self._long = _mix(matrix[len(examples) :], counts)
+        meanings = self._meanings(texts)
+        self._short_meanings = meanings[: len(examples)]
+        self._long_meanings = _mean_directions(meanings[len(examples) :], counts)
         self.subjects = (*(concept.id for concept in table.top), *self._second(table))
         self.parents = tuple("" if table.concepts[id].level == 1 else table.ancestor(id).id for id in self.subjects)
 
     def train(self, without: frozenset[int] = frozenset()) -> weights.Weights:
         """Return the quantised weights of a model fitted to all texts but the articles with the numbers `without`.
 
-        Examples that may take up the story of one of these are left out, too.
+        Examples and reports that may take up the story of one of these are left out, too.
         """
-        kept = [number for number in range(len(self._articles)) if number not in without]
+        kept = [number for number in range(self._real) if number not in without]
+        kept += [self._real + n for n, close in enumerate(self._reports_alike) if without.isdisjoint(close)]
         short = [number for number, close in enumerate(self._alike) if without.isdisjoint(close)]
         examples = [self._examples[number] for number in short]
         matrix = vstack([self._short[short], self._long[kept]]).tocsr()
+        meanings = np.concatenate([self._short_meanings[short], self._long_meanings[kept]])
         about = [example.subjects for example in examples] + [self._articles[n].subjects for n in kept]
         unknown = [example.unknown for example in examples] + [frozenset()] * len(kept)
         share = np.array([example.weight for example in examples] + [ARTICLE_WEIGHT] * len(kept))
         weight = np.zeros((matrix.shape[1], len(self.subjects)), np.int64)
         bias = np.zeros(len(self.subjects), np.int64)
+        meaning = np.zeros((meanings.shape[1], len(self.subjects)), np.int64)
+        meaning_bias = np.zeros(len(self.subjects), np.int64)
         for column, (subject, parent) in enumerate(zip(self.subjects, self.parents, strict=True)):
             if parent:
                 family = {id for id, above in zip(self.subjects, self.parents, strict=True) if above == parent}
@@ -102,10 +126,13 @@ class Trainer:
             else:
                 known = [row for row, ids in enumerate(unknown) if subject not in ids]
             wanted = np.array([subject in about[row] for row in known])
-            coefficients, intercept = _fit(matrix[known], wanted, share[known])
-            scaled = np.rint(coefficients * self._idf * SCALE)
-            weight[:, column] = np.clip(scaled, -32767, 32767).astype(np.int64)
+            balanced = _balance(wanted, share[known])
+            coefficients, intercept = _fit(matrix[known], wanted, balanced)
+            weight[:, column] = _quantised(coefficients * self._idf)
             bias[column] = round(intercept * LOGIT_UNIT)
+            coefficients, intercept = _logistic(meanings[known], wanted, balanced, MEANING_STRENGTH)
+            meaning[:, column] = _quantised(coefficients)
+            meaning_bias[column] = round(intercept * LOGIT_UNIT)
         numbers = {word: number for number, word in enumerate(self._terms)}
         pairs = np.array([[numbers[a], numbers[b]] for a, b in self._pairs], np.int32).reshape(-1, 2)
         return weights.Weights(
@@ -116,6 +143,8 @@ class Trainer:
             weight=weight.astype(np.int16),
             bias=bias.astype(np.int32),
             scale=SCALE,
+            meaning=meaning.astype(np.int16),
+            meaning_bias=meaning_bias.astype(np.int32),
         )
 
     def _second(self, table: taxonomy.Taxonomy) -> list[str]:
@@ -152,6 +181,28 @@ class Trainer:
         indptr = np.cumsum([0] + [len(row) for row in rows])
         indices = np.array([id for row in rows for id in row], np.int32)
         return csr_matrix((np.array(data), indices, indptr), shape=(len(rows), len(self._idf)))
+
+    def _meanings(self, texts: Sequence[list[str]]) -> Any:
+        rows = {word: number for number, word in enumerate(self.vectors.words)}
+        sums = np.zeros((len(texts), self.vectors.matrix.shape[1]), np.int64)
+        for number, text in enumerate(texts):
+            there = sorted({rows[word] for word in text if word in rows})
+            sums[number] = self.vectors.matrix[there].sum(axis=0, dtype=np.int64)
+        return sums / np.maximum(np.sqrt((sums * sums).sum(axis=1, keepdims=True)), 1.0)
+
+
+def _mean_directions(meanings: Any, counts: Sequence[int]) -> Any:
+    """Return the direction of the mean of each article's windows, of which the first is its headline."""
+    found, start = np.zeros((len(counts), meanings.shape[1])), 0
+    for number, count in enumerate(counts):
+        own = meanings[start + (count > 1) : start + count].mean(axis=0)
+        found[number] = own / max(math.sqrt(float((own * own).sum())), 1e-9)
+        start += count
+    return found
+
+
+def _quantised(coefficients: Any) -> Any:
+    return np.clip(np.rint(coefficients * SCALE), -32767, 32767).astype(np.int64)
 
 
 def _vocabulary(texts: Sequence[list[str]], worth: Sequence[int]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
@@ -190,13 +241,22 @@ def _mix(matrix: Any, counts: Sequence[int]) -> Any:
     return (diags(1 / np.maximum(norm, 1e-9)) @ mixed).tocsr()
 
 
-def _fit(matrix: Any, wanted: Any, share: Any) -> tuple[Any, float]:
+def _balance(wanted: Any, share: Any) -> Any:
+    """Return `share` with the positive examples' raised to POSITIVE_SHARE of the whole."""
     positive, negative = share[wanted].sum(), share[~wanted].sum()
-    share[wanted] *= max(1.0, POSITIVE_SHARE / (1 - POSITIVE_SHARE) * negative / positive)
+    return np.where(wanted, share * max(1.0, POSITIVE_SHARE / (1 - POSITIVE_SHARE) * negative / positive), share)
+
+
+def _fit(matrix: Any, wanted: Any, share: Any) -> tuple[Any, float]:
     stretch = _stretch(matrix, wanted, share)
-    fit = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=100, random_state=0, intercept_scaling=5.0)
-    fit.fit((matrix @ diags(stretch)).tocsr(), wanted, sample_weight=share)
-    return fit.coef_[0] * stretch, float(fit.intercept_[0])
+    coefficients, intercept = _logistic((matrix @ diags(stretch)).tocsr(), wanted, share, STRENGTH)
+    return coefficients * stretch, intercept
+
+
+def _logistic(rows: Any, wanted: Any, share: Any, strength: float) -> tuple[Any, float]:
+    fit = LogisticRegression(C=strength, solver="liblinear", max_iter=100, random_state=0, intercept_scaling=5.0)
+    fit.fit(rows, wanted, sample_weight=share)
+    return fit.coef_[0], float(fit.intercept_[0])
 
 
 def _stretch(matrix: Any, wanted: Any, share: Any) -> Any:
@@ -231,7 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = read_taxonomy()
     articles = read(options.labels, options.articles, table)
     examples = gather(options.huffpost, options.media_topics)
-    trainer = Trainer(examples, articles, table)
+    reports = corpus.reports()
+    trainer = Trainer(examples, articles, table, read_vectors(), reports)
     data = weights.dump(trainer.train())
     found = calibrate.fit(trainer, articles)
     options.out.joinpath("weights.bin").write_bytes(data)
@@ -239,7 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = Counter(example.source for example in examples)
     sources = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
     sys.stdout.write(
-        f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(articles)} articles\n"
+        f"{len(data):,} bytes, {len(trainer.subjects)} subjects, from {sources}, {len(reports)} reports,"
+        f" {len(articles)} articles\n"
     )
     sys.stdout.write(f"{found.report}\n")
     return 0

@@ -1,14 +1,16 @@
 """The file of weights: a fixed header, a JSON index and raw little-endian arrays. No pickle, no timestamps.
 
 Layout: the 8 bytes of `MAGIC`; the length of the index in 4 bytes, little-endian; the index, as UTF-8 JSON with
-sorted keys (`subjects`, `terms`, `pairs`, `scale`); then, without gaps,
+sorted keys (`subjects`, `terms`, `pairs`, `scale`, `dimensions`); then, without gaps,
 
 - `idf`     int16, F:     rarity of each term, in 1/16
 - `weight`  int16, F x S: weight of each term for each subject, already times its rarity, in 1/`scale`
 - `bias`    int32, S:     in 1/256 of a logit
 - `pairs`   int32, P x 2: the two words of each pair, as indices of `terms`, sorted
+- `meaning` int16, D x S: weight of each dimension of a window's meaning (vectors.py), in 1/`scale`
+- `meaning_bias` int32, S: in 1/256 of a logit
 
-with S subjects, F = words + P terms: first the words, then the pairs of words.
+with S subjects, D dimensions, F = words + P terms: first the words, then the pairs of words.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-MAGIC: Final = b"NMSUBJ1\n"
+MAGIC: Final = b"NMSUBJ2\n"
 
 Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
@@ -41,11 +43,14 @@ class Weights:
     weight: Int16
     bias: Int32
     scale: int
+    meaning: Int16
+    meaning_bias: Int32
 
 
 def dump(weights: Weights) -> bytes:
     """Return the bytes of the file. Equal weights give equal bytes."""
     index = {
+        "dimensions": len(weights.meaning),
         "pairs": len(weights.pairs),
         "scale": weights.scale,
         "subjects": list(weights.subjects),
@@ -57,6 +62,8 @@ def dump(weights: Weights) -> bytes:
         weights.weight.astype("<i2"),
         weights.bias.astype("<i4"),
         weights.pairs.astype("<i4"),
+        weights.meaning.astype("<i2"),
+        weights.meaning_bias.astype("<i4"),
     )
     return MAGIC + len(head).to_bytes(4, "little") + head + b"".join(array.tobytes() for array in arrays)
 
@@ -70,12 +77,20 @@ def parse(data: bytes) -> Weights:
     try:
         index: dict[str, Any] = json.loads(data[start:position])
         subjects, terms = tuple(index["subjects"]), tuple(index["terms"])
-        pairs, scale = int(index["pairs"]), int(index["scale"])
+        pairs, scale, dimensions = int(index["pairs"]), int(index["scale"]), int(index["dimensions"])
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"the index can't be read: {error}") from error
     features, width = len(terms) + pairs, len(subjects)
     parts: list[npt.NDArray[Any]] = []
-    for kind, shape in (("<i2", (features,)), ("<i2", (features, width)), ("<i4", (width,)), ("<i4", (pairs, 2))):
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = (
+        ("<i2", (features,)),
+        ("<i2", (features, width)),
+        ("<i4", (width,)),
+        ("<i4", (pairs, 2)),
+        ("<i2", (dimensions, width)),
+        ("<i4", (width,)),
+    )
+    for kind, shape in shapes:
         count = int(np.prod(shape))
         try:
             parts.append(np.frombuffer(data, dtype=kind, count=count, offset=position).reshape(shape))
@@ -84,5 +99,5 @@ def parse(data: bytes) -> Weights:
         position += count * np.dtype(kind).itemsize
     if position != len(data):
         raise WeightsError(f"{len(data) - position} bytes too many")
-    idf, weight, bias, pair = parts
-    return Weights(subjects, terms, pair, idf, weight, bias, scale)
+    idf, weight, bias, pair, meaning, meaning_bias = parts
+    return Weights(subjects, terms, pair, idf, weight, bias, scale, meaning, meaning_bias)

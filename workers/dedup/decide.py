@@ -8,27 +8,19 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from schemas.messages import Article, Match
+from schemas.messages import Article, Holder, Match, Part
 from workers.dedup import lineage
 from workers.dedup.decisions import Decision, from_us, unpack
-from workers.dedup.fingerprint import Sketched
+from workers.dedup.fingerprint import Fingerprint
 from workers.dedup.index import Hits
+from workers.dedup.links import ALIKE, Link, Links, links
 from workers.dedup.options import DedupOptions
-from workers.dedup.state import PartitionState
-from workers.dedup.verify import Overlap, changes, compare, look, refusal
-
-ALIKE: Final = 0.5
-"""From this similarity on, the rule of a near copy is named `near_copy.similarity`. Below it, `near_copy.contained` (a
-trimmed copy) or `near_copy.covers` (a round-up, a longer version) when one text is mostly in the other, else
-`near_copy.rewritten`."""
+from workers.dedup.state import SEVERAL, PartitionState
+from workers.dedup.table import Table
+from workers.dedup.verify import Overlap, changes, compare
 
 MOSTLY: Final = 0.5
 """A text of which this share is in another is mostly part of it."""
-
-JOINING: Final = 0.67
-"""An article makes one of two clusters when each has an article that holds so much of it (then they share a third of
-it with each other) or shares with it throughout, opening included. So a round-up, whose parts lie beside each other,
-doesn't make one story of those that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +28,23 @@ class Prepared:
     """What is found out from an article alone: it, its fingerprint and the agencies that it credits."""
 
     article: Article
-    sketched: Sketched
+    made: Fingerprint
     origins: tuple[int, ...]
 
 
 class Outcome(Struct, frozen=True):
-    """A decision, and the number that stands for the outlet when it wrote most of its copy itself."""
+    """A decision; the number that stands for the outlet when it wrote most of its copy itself; and what else the state
+    learns: the part of the article that is its story, and articles of which this story is a part."""
 
     decision: Decision
     writer: int | None = None
+    part: Part | None = None
+    holders: tuple[Holder, ...] = ()
 
 
 def decide(prepared: Prepared, hits: Hits, state: PartitionState, options: DedupOptions, version: str) -> Outcome:
-    """Return the verdict on a live article; `hits` is what the state's `lookup` said of its probes."""
-    article = prepared.article
+    """Return the verdict on a live article; `hits` is what the state's `lookup` said of its keys."""
+    article, made = prepared.article, prepared.made
     outlet = lineage.outlet(article.source)
     current = state.current(article.id)
     if current >= 0:
@@ -57,18 +52,57 @@ def decide(prepared: Prepared, hits: Hits, state: PartitionState, options: Dedup
         if known >= 0:
             found = _Found(known, "recrawl.same_id_and_text", int(state.table.revision[known]))
             return _outcome(prepared, Decision("recrawl"), found, state, version)
-        overlap = compare(prepared.sketched.made, state.table, np.array([current]), outlet)[0]
-        found = _Found(current, "revision.same_id_other_text", int(state.table.revision[current]) + 1, overlap)
-        changed = changes(prepared.sketched.made, state.table.fingerprint(current), overlap)
-        return _outcome(prepared, Decision("revision", changes=changed), found, state, version)
+        return _revision(prepared, current, hits, state, options, version)
     first = state.text(article.content_hash)
     if first >= 0:
-        return _outcome(prepared, Decision("exact_copy"), _Found(first, "exact_copy.same_text", 1), state, version)
-    near = _near_copy(prepared.sketched, hits, state, options, outlet)
-    if near is None:
+        found = _Found(first, "exact_copy.same_text", 1)
+        if int(state.table.outlet[first]) not in (SEVERAL, outlet):
+            # What two outlets publish is judged less strictly than what one does twice: there may be new links.
+            before = state.part(first)
+            linked = links(made, hits, outlet, state, options, before)
+            part = linked.part if before is None else None
+            found = _Found(first, found.rule, 1, linked=linked.found, part_of_match=part)
+        return _outcome(prepared, Decision("exact_copy"), found, state, version)
+    linked = links(made, hits, outlet, state, options)
+    if not linked.found:
         agencies = lineage.mask(names := lineage.names(prepared.origins))
         return Outcome(Decision("unique", origins=names, independent_sources=lineage.independent(agencies, 0)))
+    best = linked.found[0]
+    near = _Found(best.row, _rule(best.overlap), 1, best.overlap, linked.found, linked.part)
     return _outcome(prepared, Decision("near_copy"), near, state, version)
+
+
+def _revision(
+    prepared: Prepared, current: int, hits: Hits, state: PartitionState, options: DedupOptions, version: str
+) -> Outcome:
+    """A revision stays in its cluster. What its new text is linked with comes in, unless it has become another story:
+    a front page must not join all that it ever showed."""
+    article, made, table = prepared.article, prepared.made, state.table
+    outlet = lineage.outlet(article.source)
+    overlap = compare(made, table, np.array([current]))[0]
+    before = table.fingerprint(current)
+    linked, same_text = Links(), -1
+    if overlap.containment >= MOSTLY:
+        linked, same_text = links(made, hits, outlet, state, options), state.text(article.content_hash)
+    found = _Found(
+        current,
+        "revision.same_id_other_text",
+        int(table.revision[current]) + 1,
+        overlap,
+        linked.found,
+        linked.part,
+        same_text,
+    )
+    return _outcome(prepared, Decision("revision", changes=changes(made, before, overlap)), found, state, version)
+
+
+def _rule(overlap: Overlap) -> str:
+    """How a near copy is told: a trimmed copy is contained in the other, a round-up or a longer version covers it."""
+    if overlap.similarity >= ALIKE:
+        return "near_copy.similarity"
+    if overlap.contained >= max(MOSTLY, overlap.covers):
+        return "near_copy.contained"
+    return "near_copy.covers" if overlap.covers >= MOSTLY else "near_copy.rewritten"
 
 
 def recall(article: Article, state: PartitionState) -> Decision | None:
@@ -85,70 +119,24 @@ def known_revision(article: Article, state: PartitionState) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The row matched, by which rule, and the revision that the article gets; rows whose clusters it joins."""
+    """The row matched, by which rule, and the revision that the article gets; the links by which clusters join it;
+    the part of the article that is its story; that of the row matched, when its text is the article's and it was not
+    known; another row with the same text, or -1."""
 
     row: int
     rule: str
     revision: int
     overlap: Overlap | None = None
-    joins: tuple[int, ...] = ()
-
-
-def _near_copy(
-    sketched: Sketched, hits: Hits, state: PartitionState, options: DedupOptions, outlet: int
-) -> _Found | None:
-    """The most similar candidate that verification lets pass; of equals the one that came first."""
-    rows = state.candidates(sketched.probes, hits)
-    if not len(rows):
-        return None
-    table = state.table
-    likely = sorted(
-        (-overlap.similarity, -overlap.containment, int(table.seq[row]), row, overlap)
-        for row, overlap in zip(rows.tolist(), compare(sketched.made, table, rows, outlet), strict=True)
-        if refusal(overlap, None, options) is None
-    )
-    best: tuple[int, Overlap, bool] | None = None
-    clusters: set[str] = set()
-    joins = []
-    for _, _, _, row, overlap in likely:
-        if best is not None and (not best[2] or state.cluster(row)[0] in clusters):
-            continue
-        seen = look(sketched.made, table.fingerprint(row))
-        if refusal(overlap, seen, options) is not None:
-            continue
-        whole = overlap.contained >= JOINING or seen.throughout
-        if overlap.similarity < ALIKE and _is_collection(unpack(table.decisions[row])):
-            continue
-        if best is None:
-            best = row, overlap, whole
-        elif whole:
-            joins.append(row)
-        else:
-            continue
-        clusters.add(state.cluster(row)[0])
-    if best is None:
-        return None
-    row, overlap, _ = best
-    if overlap.similarity >= ALIKE:
-        rule = "near_copy.similarity"
-    elif overlap.contained >= max(MOSTLY, overlap.covers):
-        rule = "near_copy.contained"
-    elif overlap.covers >= MOSTLY:
-        rule = "near_copy.covers"
-    else:
-        rule = "near_copy.rewritten"
-    return _Found(row, rule, 1, overlap, tuple(joins))
-
-
-def _is_collection(decision: Decision) -> bool:
-    """Whether an article was found to hold another one among more: what else it holds is another story, or several."""
-    return decision.match is not None and decision.match.rule == "near_copy.covers"
+    linked: tuple[Link, ...] = ()
+    part: Part | None = None
+    same_text: int = -1
+    part_of_match: Part | None = None
 
 
 def _outcome(prepared: Prepared, decision: Decision, found: _Found, state: PartitionState, version: str) -> Outcome:
     """Complete `decision` with the cluster, the evidence and the sources."""
     article, overlap = prepared.article, found.overlap
-    cluster, joins = _clusters(state, (found.row, *found.joins))
+    cluster, joins = _clusters(state, found)
     names = lineage.names(prepared.origins)
     writer = lineage.writer(article.source) if found.rule == "near_copy.rewritten" and not names else None
     table = state.table
@@ -174,13 +162,21 @@ def _outcome(prepared: Prepared, decision: Decision, found: _Found, state: Parti
         joins,
         decision.changes,
     )
-    return Outcome(decided, writer)
+    held = [(link.row, link.held) for link in found.linked] + [(found.row, found.part_of_match)]
+    return Outcome(
+        decided, writer, found.part, tuple(_holder(table, row, part) for row, part in held if part is not None)
+    )
 
 
-def _clusters(state: PartitionState, rows: tuple[int, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the cluster of `rows` whose first article came first, and the others, the oldest first."""
+def _holder(table: Table, row: int, part: Part) -> Holder:
+    return Holder(article_id=table.digest(table.id, row), content_hash=table.digest(table.hash, row), part=part)
+
+
+def _clusters(state: PartitionState, found: _Found) -> tuple[str, tuple[str, ...]]:
+    """Return the cluster, of those of the rows found, whose first article came first, and the others, the oldest
+    first."""
     roots: dict[str, int] = {}
-    for row in rows:
+    for row in (found.row, *(link.row for link in found.linked), *((found.same_text,) if found.same_text >= 0 else ())):
         cluster, head = state.cluster(row)
         roots.setdefault(cluster, int(state.table.seq[head]) if head >= 0 else -1)
     ordered = sorted(roots, key=lambda cluster: (roots[cluster], cluster))

@@ -46,13 +46,13 @@ def explain(first: Article, second: Article, options: DedupOptions) -> Explanati
     older, newer = (fingerprint(article.headline, article.body) for article in (first, second))
     table = Table()
     table.grow(1)
-    table.set_fingerprint(0, older.made)
+    table.set_fingerprint(0, older)
     table.outlet[0] = lineage.outlet(first.source)
-    overlap = compare(newer.made, table, np.array([0]), lineage.outlet(second.source))[0]
-    seen = look(newer.made, older.made)
+    overlap = compare(newer, table, np.array([0]), lineage.outlet(second.source))[0]
+    seen = look(newer, older)
     return Explanation(
         entry=decode(outcome.log.value, DedupLogEntry),
-        candidate=len(np.intersect1d(older.made.keys, newer.probes)),
+        candidate=len(np.intersect1d(older.keys, newer.keys)),
         overlap=overlap,
         seen=seen,
         evidence=evidence(overlap, seen),

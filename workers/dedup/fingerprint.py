@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.dedup.letters import U64, Bools, Ints, mix, words
-from workers.dedup.sizes import KEYS, NAMES, NUMBERS, PAIRS, PARAGRAPHS, PROBES
+from workers.dedup.sizes import KEYS, NAMES, NUMBERS, PAIRS, PARAGRAPHS
 
 FINGERPRINT_VERSION: Final = "kmv2"
 
@@ -145,23 +145,14 @@ EMPTY: Final = Fingerprint(_NO_16, _NO_8, NO_KEYS, _NO_16, _NO_16, _NO_8, _NO_16
 """Fingerprint of no text: it resembles nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sketched:
-    """A fingerprint, and up to `PROBES` hashes of word triples (uint32, ascending) to look up candidates with. Its
-    keys are the first of them."""
-
-    made: Fingerprint
-    probes: U32
-
-
-def fingerprint(headline: str, body: str) -> Sketched:
+def fingerprint(headline: str, body: str) -> Fingerprint:
     """Return the fingerprint of an article."""
     return fingerprints([(headline, body)])[0]
 
 
-def fingerprints(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
+def fingerprints(texts: Sequence[tuple[str, str]]) -> list[Fingerprint]:
     """Return the fingerprint of each article (headline, body). Each is what `fingerprint` returns for it alone."""
-    out: list[Sketched] = []
+    out: list[Fingerprint] = []
     group: list[tuple[str, str]] = []
     chars = 0
     for headline, body in texts:
@@ -175,7 +166,7 @@ def fingerprints(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
     return out
 
 
-def _group(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
+def _group(texts: Sequence[tuple[str, str]]) -> list[Fingerprint]:
     found = words([f"{headline}\n\n{body}" for headline, body in texts])
     text = found.text.astype(np.uint64)
     names = _sorted_distinct(text[found.named] << np.uint64(16) | _top(mix(found.hashes[found.named]), 16))
@@ -186,15 +177,15 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
     place = _places(found.text[found.content], len(texts))[: len(same)][same]
     keyed = _sorted_distinct(pair_text << np.uint64(24) | _squeezed(pairs) << np.uint64(8) | place, 8)
     triples, triple_text = _shingles(hashes, text, 3)
-    probes = _sorted_distinct(triple_text << np.uint64(32) | _top(triples, 32))
+    keys = _sorted_distinct(triple_text << np.uint64(32) | _top(triples, 32))
     numbers = _numbers(hashes, text, number)
     which = np.arange(len(texts) + 1, dtype=np.uint64)
     cuts = [
         np.searchsorted(part, which << np.uint64(shift)).tolist()
-        for part, shift in ((keyed, 24), (probes, 32), (names, 16), (numbers, 24))
+        for part, shift in ((keyed, 24), (keys, 32), (names, 16), (numbers, 24))
     ]
     pairs_16, places_8 = (keyed >> np.uint64(8)).astype(np.uint16), keyed.astype(np.uint8)
-    probes_32, names_16 = probes.astype(np.uint32), names.astype(np.uint16)
+    keys_32, names_16 = keys.astype(np.uint32), names.astype(np.uint16)
     contexts_16, values_8 = (numbers >> np.uint64(8)).astype(np.uint16), numbers.astype(np.uint8)
     lengths = np.bincount(found.text, minlength=len(texts)).tolist()
     out = []
@@ -204,7 +195,7 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
         made = Fingerprint(
             pairs=pairs_16[p:p_cut],
             places=places_8[p:p_cut],
-            keys=probes_32[t : min(t_end, t + KEYS)],
+            keys=keys_32[t : min(t_end, t + KEYS)],
             names=names_16[m:m_cut],
             contexts=contexts_16[c:c_cut],
             values=values_8[c:c_cut],
@@ -213,7 +204,7 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Sketched]:
             headline=_headline(headline),
             length=lengths[n],
         )
-        out.append(Sketched(made, probes_32[t : min(t_end, t + PROBES)]))
+        out.append(made)
     return out
 
 

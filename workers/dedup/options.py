@@ -26,7 +26,7 @@ class DedupOptions:
     forward_copies: bool = False
     similarity: float = 0.05
     containment: float = 0.3
-    evidence: float = 0.65
+    evidence: float = 0.7
     max_entries: int = 1_000_000
 
     def __post_init__(self) -> None:

@@ -4,10 +4,8 @@ PAIRS = 128
 """Most hashes of word pairs kept, 3 bytes each with their places. A text of 500 words has about 290 pairs."""
 
 KEYS = 16
-"""Most hashes of word triples under which an article is indexed, 4 bytes each (and about 10 more in the index)."""
-
-PROBES = 64
-"""Most hashes of word triples with which candidates are looked up. Not kept."""
+"""Most hashes of word triples under which an article is indexed, and candidates for it are looked up: the same, so that
+of two articles each finds the other. 4 bytes each, and about 10 more in the index."""
 
 NAMES = 32
 """Most hashes of names kept, 2 bytes each. A text of 500 words has about 30."""

@@ -40,7 +40,7 @@ class DedupStage(StatefulStage):
     log_topic = topics.DEDUP_LOG
     kinds = ("unique", "revision", "exact_copy", "near_copy", "recrawl", "not_checked")
     reasons = ("bad_article",)
-    version = "2.0.0"
+    version = "2.1.0"
 
     def __init__(self, options: DedupOptions | None = None) -> None:
         self.options = options or DedupOptions()
@@ -68,11 +68,9 @@ class DedupStage(StatefulStage):
             except InvalidMessage as error:
                 decoded.append(Reject("bad_article", str(error)))
         articles = [item for item in decoded if isinstance(item, Article)]
-        sketched = iter(fingerprints([(article.headline, article.body) for article in articles]))
+        made = iter(fingerprints([(article.headline, article.body) for article in articles]))
         return [
-            item
-            if isinstance(item, Reject)
-            else Prepared(item, next(sketched), lineage.origins(item.body, item.authors))
+            item if isinstance(item, Reject) else Prepared(item, next(made), lineage.origins(item.body, item.authors))
             for item in decoded
         ]
 
@@ -84,8 +82,8 @@ class DedupStage(StatefulStage):
             if not isinstance(done, Reject):
                 places.setdefault(record.partition, []).append(n)
         for partition, here in places.items():
-            probes = [done.sketched.probes for n in here if not isinstance(done := prepared[n], Reject)]
-            for n, hits in zip(here, self._state(partition).lookup(probes), strict=True):
+            keys = [done.made.keys for n in here if not isinstance(done := prepared[n], Reject)]
+            for n, hits in zip(here, self._state(partition).lookup(keys), strict=True):
                 found[n] = hits
         return found
 
@@ -123,7 +121,7 @@ class DedupStage(StatefulStage):
                     anew += 1
                     names = lineage.names(prepared.origins)
                     source = prepared.article.source
-                    yield msgspec.structs.replace(entry, origins=names, source=source), prepared.sketched.made, offset
+                    yield msgspec.structs.replace(entry, origins=names, source=source), prepared.made, offset
                 else:
                     gone += 1
                     yield entry, EMPTY, offset
@@ -183,7 +181,7 @@ class DedupStage(StatefulStage):
             return Reject("bad_article", str(error))
 
     def _decide(self, prepared: Prepared, hits: Hits, state: PartitionState, offset: int) -> Emit:
-        article, made = prepared.article, prepared.sketched.made
+        article, made = prepared.article, prepared.made
         time_us = to_us(article.fetched_at or article.ingested_at)
         state.advance(time_us)
         found = decide(prepared, hits, state, self.options, self.version)
@@ -207,6 +205,8 @@ class DedupStage(StatefulStage):
             changes=decision.changes,
             writer=found.writer,
             source=article.source,
+            part=found.part,
+            holders=found.holders,
         )
         log = Message(topics.DEDUP_LOG, article.id.encode("ascii"), encode(entry))
         emit = Emit(decision.verdict, self._messages(article, decision), log)

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.messages import DedupLogEntry
+from schemas.messages import DedupLogEntry, Part
 from workers.dedup import lineage
 from workers.dedup.decisions import Decision, Decisions, pack, to_us
 from workers.dedup.fingerprint import EMPTY, U32, Fingerprint
@@ -28,8 +28,11 @@ MOST_POSTINGS: Final = 32
 MOST_REVISIONS: Final = 8
 """Most revisions of an article whose texts are known; the oldest is forgotten first."""
 
-MOST_CANDIDATES: Final = 12
+MOST_CANDIDATES: Final = 32
 """Most articles that a new one is compared with: those that share the most and the rarest keys."""
+
+SEVERAL: Final = 0
+"""Stands for the outlet of a text that several have published: it is nobody's alone."""
 
 NEVER: Final = -(1 << 62)
 _HEAP_ZERO: Final = 1 << 60
@@ -107,18 +110,24 @@ class PartitionState:
                 writers |= int(self.table.writers[row])
         return agencies, writers
 
-    def lookup(self, probes: Sequence[U32]) -> list[Hits]:
+    def lookup(self, keys: Sequence[U32]) -> list[Hits]:
         """Look up the keys of several articles together, before the first of them is applied."""
-        return self.by_key.lookup(probes, self.table.alive)
+        return self.by_key.lookup(keys, self.table.alive)
 
-    def candidates(self, probes: U32, hits: Hits) -> NDArray[np.int64]:
-        """Return up to `MOST_CANDIDATES` rows that share keys with `probes`: most in common first, then the oldest.
+    def part(self, row: int) -> Part | None:
+        """Return which part of the text in `row` is the story of its cluster, None when that isn't known to be a part
+        alone."""
+        start, end = self.table.part[row].tolist()
+        return Part(start=start, end=end) if end else None
+
+    def candidates(self, keys: U32, hits: Hits) -> NDArray[np.int64]:
+        """Return up to `MOST_CANDIDATES` rows that share some of `keys`: most in common first, then the oldest.
         `hits` is what `lookup` said of them."""
-        places, found = self.by_key.live(hits, probes, self.table.alive)
+        places, found = self.by_key.live(hits, keys, self.table.alive)
         if not len(found):
             return found
         # A key that few share says more than one that many share.
-        shares = MOST_POSTINGS // np.minimum(np.bincount(places, minlength=len(probes)), MOST_POSTINGS)[places]
+        shares = MOST_POSTINGS // np.minimum(np.bincount(places, minlength=len(keys)), MOST_POSTINGS)[places]
         rows, which = np.unique(found, return_inverse=True)
         weights = np.bincount(which, weights=shares).astype(np.int64)
         if len(rows) == 1:
@@ -163,6 +172,10 @@ class PartitionState:
         self.last_offset = offset
         self._refresh(entry, time_us)
         sources = self._merge(entry)
+        for held in entry.holders:
+            row = self.revision_of(held.article_id, held.content_hash)
+            if row >= 0:
+                self._set("part", row, (held.part.start, held.part.end))
         if entry.verdict != "recrawl" or self.current(entry.id) < 0:
             self._add(entry, made, time_us, packed, hits, sources)
         self._expire(self._most)
@@ -295,7 +308,10 @@ class PartitionState:
         table.first_us[row], table.last_us[row] = first_us, time_us
         table.agencies[row], table.writers[row] = sources
         table.revision[row] = entry.revision
-        table.outlet[row] = lineage.outlet(entry.source)
+        table.outlet[row] = outlet = lineage.outlet(entry.source)
+        table.part[row] = (entry.part.start, entry.part.end) if entry.part else 0
+        if known >= 0 and int(table.outlet[known]) not in (SEVERAL, outlet):
+            self._set("outlet", known, SEVERAL)
         table.urls[row] = entry.url
         table.decisions[row] = packed
         if known >= 0 and entry.verdict == "exact_copy":

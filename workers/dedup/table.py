@@ -29,13 +29,15 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
     ("paragraphs", "<u2", PARAGRAPHS),
     ("headline", "<u2", 1),
     ("outlet", "<u2", 1),
+    ("part", "u1", 2),
     ("sizes", "u1", 4),
     ("whole", "?", 3),
 )
 """Name, type and width of each column. `hash` is the content hash; `seq` counts the rows ever made; `first_us` and
 `last_us` are event times (microseconds since the Unix epoch) of the first and the latest sight; `agencies` and
-`writers` say whom the cluster's text comes from, `outlet` who published it (see `workers.dedup.lineage`); `sizes`
-counts pairs, names, numbers and paragraphs, and `whole` says for the first three whether nothing was left out."""
+`writers` say whom the cluster's text comes from, `outlet` who published it (see `workers.dedup.lineage`), 0 when
+several did; `part` is the part of the text that is the story of its cluster (zeros: not known to be a part alone);
+`sizes` counts pairs, names, numbers and paragraphs, `whole` says for the first three whether nothing was left out."""
 
 _SKETCH: Final = (
     "pairs",
@@ -92,6 +94,7 @@ class Table:
     paragraphs: NDArray[np.uint16]
     headline: NDArray[np.uint16]
     outlet: NDArray[np.uint16]
+    part: NDArray[np.uint8]
     sizes: NDArray[np.uint8]
     whole: NDArray[np.bool_]
 

@@ -30,14 +30,17 @@ FEWEST_NUMBERS: Final = 3
 MOST_OWN: Final = 0.5
 """A longer stretch of its own in both texts makes what they share a passage."""
 
-_LEAST_OPENING: Final = 0.25
-_MOST_GAP: Final = 0.4
-
 _STEEPNESS: Final = 2.0
 _SAME_OUTLET: Final = 0.6
 _ENOUGH: Final = 1.9
 _WHOLLY: Final = 0.97
 _STRETCH: Final = 0.15
+
+END_PLACE: Final = 255
+"""The last place in a text."""
+
+Span = tuple[int, int]
+"""First and last place of a part of a text, in 256ths of it."""
 
 NAMELESS: Final = 0.5
 """What counts for the names of a text that has none."""
@@ -69,14 +72,14 @@ class Overlap:
 class Look:
     """What `look` finds. `opening`: share of the openings' pairs that are common, of the first text plus of the second
     (0 to 2). `gap`: the longest run of pairs that are not common, as a share of all: in the text where it is shorter;
-    `longer_gap`: in the other.
-    `throughout`: the first text is common from its opening on, without a long stretch of its own.
+    `longer_gap`: in the other. `spans`: where in the first text and in the second the common pairs lie (first and last
+    place, in 256ths), a tenth of them at either end left aside.
     `agree`, `differ`: words beside numbers in both texts, with the same numbers and with others."""
 
     opening: float
     gap: float
     longer_gap: float
-    throughout: bool
+    spans: tuple[Span, Span]
     agree: int
     differ: int
 
@@ -91,7 +94,8 @@ def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64], outlet: in
     for (common, left, right), (common_names, left_names, right_names), other in zip(
         pairs, names, outlets, strict=True
     ):
-        inner_names = left_names if left <= right else right_names
+        # Of equally long texts the one with fewer names, so that it doesn't matter which of the two is `made`.
+        inner_names = min((left, left_names), (right, right_names))[1]
         out.append(
             Overlap(
                 shared=common,
@@ -116,7 +120,7 @@ def look(left: Fingerprint, right: Fingerprint) -> Look:
         opening=sum(openings),
         gap=min(gaps),
         longer_gap=max(gaps),
-        throughout=openings[0] >= _LEAST_OPENING and gaps[0] <= _MOST_GAP,
+        spans=(_span(*sides[0]), _span(*sides[1])),
         agree=agree,
         differ=differ,
     )
@@ -211,6 +215,14 @@ def _overlap(
     common = np.count_nonzero(marks[rights] & below, axis=1)
     of_left = np.searchsorted(left, bounds)
     return list(zip(common.tolist(), of_left.tolist(), np.count_nonzero(below, axis=1).tolist(), strict=True))
+
+
+def _span(places: U8, common: Bools) -> Span:
+    spots = np.sort(places[common])
+    if not len(spots):
+        return 0, END_PLACE
+    aside = len(spots) // 10
+    return int(spots[aside]), int(spots[-1 - aside])
 
 
 def _opening(places: U8, common: Bools) -> float:

@@ -40,7 +40,7 @@ _DECLARABLE: Final = frozenset(
 _DECLARED: Final = re.compile(rb"""charset\s{0,8}=\s{0,8}["']?\s{0,8}([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
 _DECLARATION_BYTES: Final = 2048
 
-_CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1f]")
+_CONTROLS: Final = bytes([*range(0x09), *range(0x0E, 0x20)])
 _CONTROLS_ALLOWED: Final = 8
 
 
@@ -50,7 +50,9 @@ def decode_text(value: bytes, declared: str | None = None) -> str:
     `declared` is the encoding that the document claims. Raises Refusal (`bad_encoding`).
     """
     text = _decode(value, declared)
-    controls = len(_CONTROLS.findall(text))
+    # In UTF-8, since bytes are searched faster than text: a control character is one byte, and no part of another one.
+    encoded = text.encode("utf-8", "surrogatepass")
+    controls = len(encoded) - len(encoded.translate(None, _CONTROLS))
     if controls > _CONTROLS_ALLOWED + len(text) // 100:
         raise Refusal(BAD_ENCODING, f"{controls} of {len(text)} characters are control characters")
     return text

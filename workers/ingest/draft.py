@@ -21,9 +21,11 @@ from workers.ingest.dates import When, is_plausible, read_date, read_url_date
 from workers.ingest.document import Incoming, check_extra
 from workers.ingest.furniture import furniture_kind
 from workers.ingest.html import Page, read_page
+from workers.ingest.identity import article_id
 from workers.ingest.metadata import PageMetadata
+from workers.ingest.recurring import Lines, lines_of
 from workers.ingest.refusal import NO_ARTICLE_TEXT, TOO_LARGE, Refusal
-from workers.ingest.text import Cleaned, Removed, clean_text
+from workers.ingest.text import RECURS, Cleaned, Removed, clean_text
 from workers.ingest.urls import (
     canonical_url,
     is_domain,
@@ -47,9 +49,11 @@ _LESS_PRECISE: Final = {"zone": 0.0, "time": 0.05, "day": 0.1}
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An article without its language, id and hashes. `folds` are the folded paragraphs of its body, `numbers` their
-    lines; `removed` are the lines that went."""
+    """An article without its language and hash of content. `folds` are the folded paragraphs of its body, `numbers`
+    their lines; `removed` are the lines that went. `lines` are those to look at for what recurs in the source. `id` is
+    of all paragraphs, so that it does not change with what is learnt."""
 
+    id: str
     source: str
     headline: str
     paragraphs: list[str]
@@ -63,6 +67,7 @@ class Draft:
     extra: dict[str, Any]
     numbers: list[int]
     removed: list[Removed]
+    lines: Lines
 
 
 def make_draft(incoming: Incoming) -> Draft:
@@ -83,6 +88,7 @@ def make_draft(incoming: Incoming) -> Draft:
     published = _published(incoming, metadata, url, fetched_at or incoming.ingested_at, extra)
     check_extra(extra)
     return Draft(
+        id=article_id(url, source, headline, cleaned.folds),
         source=source,
         headline=headline,
         paragraphs=cleaned.paragraphs,
@@ -96,6 +102,33 @@ def make_draft(incoming: Incoming) -> Draft:
         extra=extra,
         numbers=cleaned.numbers,
         removed=cleaned.removed,
+        lines=lines_of(cleaned.paragraphs, cleaned.folds),
+    )
+
+
+def without(draft: Draft, cut: Sequence[int]) -> Draft:
+    """Return the draft without the lines with these numbers, which recur in its source; the draft itself when nothing
+    would be left."""
+    gone = frozenset(cut)
+    kept = [number for number, line in enumerate(draft.lines.places) if line not in gone]
+    if len(kept) == len(draft.paragraphs) or not any(draft.folds[number] for number in kept):
+        return draft
+    paragraphs = [draft.paragraphs[number] for number in kept]
+    headline = draft.headline
+    if kept[0] and headline == headlines.from_text(draft.paragraphs):
+        headline = headlines.from_text(paragraphs)
+    removed = [
+        Removed(draft.numbers[number], paragraph, RECURS)
+        for number, paragraph in enumerate(draft.paragraphs)
+        if draft.lines.places[number] in gone
+    ]
+    return replace(
+        draft,
+        headline=headline,
+        paragraphs=paragraphs,
+        folds=[draft.folds[number] for number in kept],
+        numbers=[draft.numbers[number] for number in kept],
+        removed=sorted([*draft.removed, *removed], key=lambda cut: cut.line),
     )
 
 
@@ -142,11 +175,12 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
         return line
 
     headline = headlines.from_title(title) if title else cleaned.headline or ""
-    if title and len(paragraphs) > 1 and folds[0] == folded(headline):
+    # What is left must be an article still: letters or digits, not a line of stars alone.
+    if title and any(folds[1:]) and folds[0] == folded(headline):
         take("headline_again")
-    elif not headline and headlines.is_headline(paragraphs[0], paragraphs[1] if len(paragraphs) > 1 else None):
+    elif not headline and any(folds[1:]) and headlines.is_headline(paragraphs[0], paragraphs[1]):
         headline = take(None)
-    byline = headlines.byline(paragraphs[0]) if len(paragraphs) > 1 else None
+    byline = headlines.byline(paragraphs[0]) if any(folds[1:]) else None
     if byline:
         take("byline")
     if not headline:

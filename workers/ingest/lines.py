@@ -57,6 +57,8 @@ _SITE_WORDS: Final = words_of("site-words.txt")
 _TELLTALES: Final = words_of("telltale-words.txt")
 _READER_WORDS: Final = words_of("reader-words.txt")
 
+_ADDRESSING: Final = _SITE_WORDS | _TELLTALES | _READER_WORDS
+
 _LOOKED_AT: Final = 220
 _PROSE_LOOKED_AT: Final = 300
 """Characters of a line whose words are looked at."""
@@ -209,6 +211,11 @@ def speaks_of_the_site(lines: Sequence[str]) -> bool:
     """Return whether lines of prose are about the page itself (cookies, accounts, subscriptions): 1 word in 25 is."""
     words = [word for line in lines for word in _WORD.findall(line.lower(), 0, 1_000)]
     return _SITE_SHARE * sum(map(_SITE_WORDS.__contains__, words)) > len(words)
+
+
+def may_address_the_reader(line: str) -> bool:
+    """Return whether the beginning of a line holds a word for the reader, or one with which a page speaks of itself."""
+    return not _ADDRESSING.isdisjoint(_tokens(line))
 
 
 def has_telltale(text: str) -> bool:

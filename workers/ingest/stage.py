@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as library_version
 from typing import Any, Final
 
-from schemas import topics
+from schemas import headers, topics
 from schemas.codec import encode
 from schemas.limits import MAX_REMOVED_CHARS
 from schemas.messages import Article, RemovedText
-from workers.ingest import labeller
+from workers.ingest import labeller, snapshot
 from workers.ingest.document import read_document
-from workers.ingest.draft import Draft, make_draft
-from workers.ingest.identity import article_id, content_hash, word_count
+from workers.ingest.draft import Draft, make_draft, without
+from workers.ingest.identity import content_hash, word_count
 from workers.ingest.language import FastTextIdentifier, LanguageIdentifier, identify, language_code
+from workers.ingest.memory import MOST_ENTRIES, Decided, Memory, packed_hashes
+from workers.ingest.memorylog import entry_of, fold, log_message, short_id
+from workers.ingest.recurring import FORM, Lines
 from workers.ingest.refusal import REASONS, Refusal
-from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
+from workers.ingest.text import RECURS
+from workers.stage import Emit, Message, Outcome, Record, Reject, StatefulStage
 
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 """Declared version of the rules in this package: it is raised by hand when output changes."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_AHEAD_US: Final = 24 * 3600 * 1_000_000
+"""How far, in event time, a document may be ahead of the broker's clock."""
 
 _LIBRARIES: Final = ("trafilatura", "lxml", "ftfy", "tldextract", "orjson")
 
 
-class IngestStage(Stage):
+class IngestStage(StatefulStage):
     """Turns each raw document into one clean article, or refuses it with a reason.
+
+    Its state is what lines each source has in many of its articles (`workers.ingest.memory`): these are cut. Event time
+    is `fetched_at`, else `ingested_at`. What goes out is a function of the document and of which lines are cut, so a
+    decision from the log gives the same bytes again.
 
     Its `version` is the declared version, then `+` and 8 hex digits of the SHA-256 over the versions of what else
     shapes the output: the extractor and parser, the mojibake repair, the list of public suffixes, Unicode's tables, the
@@ -39,22 +53,30 @@ class IngestStage(Stage):
     sinks = (topics.ARTICLES,)
     kinds = ("article",)
     reasons = REASONS
+    notes = (RECURS,)
+    log_topic = topics.INGEST_LOG
+    heavy_prepare = True
 
-    def __init__(self, languages: LanguageIdentifier, *, keep_removed: bool = False) -> None:
+    def __init__(
+        self, languages: LanguageIdentifier, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES
+    ) -> None:
         self._languages = languages
         self._keep_removed = keep_removed
+        self._max_entries = max_entries
+        self._memories: dict[int, Memory] = {}
         parts = [f"{library} {library_version(library)}" for library in _LIBRARIES]
         parts += [f"unicode {unicodedata.unidata_version}", f"language {languages.version}"]
         parts += [f"lines {labeller.load().digest}"]
         self.version = f"{VERSION}+{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:8]}"
 
     @classmethod
-    def load(cls, *, keep_removed: bool = False) -> IngestStage:
+    def load(cls, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES) -> IngestStage:
         """Return the stage with the language model that its wheel carries (read from disk once, nothing downloaded).
 
-        With `keep_removed` its articles say which lines went and why, for audits.
+        With `keep_removed` its articles say which lines went and why, for audits. `max_entries`: most lines and
+        articles that are remembered for a partition.
         """
-        return cls(FastTextIdentifier(), keep_removed=keep_removed)
+        return cls(FastTextIdentifier(), keep_removed=keep_removed, max_entries=max_entries)
 
     def prepare(self, record: Record) -> Draft | Reject:
         """Parse and extract: all the work that needs this record alone. The result is plain data and picklable."""
@@ -64,15 +86,109 @@ class IngestStage(Stage):
             return Reject(refusal.reason, refusal.detail)
 
     def process(self, batch: Sequence[Record]) -> list[Outcome]:
-        """Return an article or a rejection for each record, in order."""
+        """Return an article or a rejection for each record, in order; later records see what earlier ones taught."""
         return [self._outcome(record) for record in batch]
 
+    def settle(self, record: Record) -> Draft | Reject:
+        """Return the draft of a record without what recurs in its source, and stage what is learnt from it; or why it
+        is refused. `process` makes its article of this."""
+        settled = self._settle(record)
+        return settled if isinstance(settled, Reject) else settled[0]
+
+    def commit(self) -> None:
+        """Make the staged changes part of the state."""
+        for memory in self._memories.values():
+            memory.commit()
+
+    def rollback(self) -> None:
+        """Forget the staged changes."""
+        for memory in self._memories.values():
+            memory.rollback()
+
+    def restore(self, partition: int, log: Iterable[Record]) -> None:
+        """Fold log records, in order, into the state of `partition`. Records that are in it already change nothing."""
+        memory = self._memory(partition)
+        for record in log:
+            fold(memory, record)
+        memory.commit()
+
+    def rebuild(
+        self, partition: int, log: Iterable[Record], retained: Callable[[int], Record | None]
+    ) -> tuple[int, int]:
+        """Fold log records of any form; what was learnt in another form is learnt anew from the document, one whose
+        document is gone teaches nothing."""
+        memory = self._memory(partition)
+        anew = gone = 0
+        for record in log:
+            entry, offset = entry_of(record)
+            if entry.form == FORM:
+                fold(memory, record)
+                continue
+            found = retained(offset)
+            draft = None if found is None else self.prepare(found)
+            if isinstance(draft, Draft) and found is not None:
+                anew += 1
+                self._learn(memory, found, draft)
+            else:
+                gone += 1
+        memory.commit()
+        return anew, gone
+
+    def forget(self, partition: int) -> None:
+        """Drop the state of `partition`."""
+        self._memories.pop(partition, None)
+
+    def snapshot(self, partition: int) -> bytes:
+        """Return the committed state of `partition` in ingest's own format (see `workers.ingest.snapshot`)."""
+        return snapshot.dump(self._memory(partition), self.version)
+
+    def load_snapshot(self, partition: int, data: bytes) -> None:
+        """Replace the state of `partition`. Raises StateVersionError, state unchanged, when `data` does not fit."""
+        self._memories[partition] = snapshot.load(data, self.version, self._max_entries)
+
+    def state_size(self) -> tuple[int, int]:
+        """Return (lines and articles, bytes) held over all partitions."""
+        memories = self._memories.values()
+        return sum(memory.entries for memory in memories), sum(memory.nbytes() for memory in memories)
+
+    def state_limit(self) -> int:
+        """Return the lines and articles that it may hold over the partitions that it has."""
+        return self._max_entries * max(1, len(self._memories))
+
+    def _memory(self, partition: int) -> Memory:
+        memory = self._memories.get(partition)
+        if memory is None:
+            memory = self._memories[partition] = Memory(self._max_entries)
+        return memory
+
     def _outcome(self, record: Record) -> Outcome:
-        prepared: Any = record.prepared if record.prepared is not None else self.prepare(record)
-        if isinstance(prepared, Reject):
-            return prepared
-        article = self._article(prepared)
-        return Emit("article", (Message(topics.ARTICLES, article.id.encode(), encode(article)),))
+        settled = self._settle(record)
+        if isinstance(settled, Reject):
+            return settled
+        draft, log = settled
+        article = self._article(draft)
+        notes = (RECURS,) if draft.removed and any(cut.reason == RECURS for cut in draft.removed) else ()
+        return Emit("article", (Message(topics.ARTICLES, article.id.encode(), encode(article)),), log, notes)
+
+    def _settle(self, record: Record) -> tuple[Draft, Message | None] | Reject:
+        draft: Any = record.prepared if record.prepared is not None else self.prepare(record)
+        if isinstance(draft, Reject):
+            return draft
+        memory = self._memory(record.partition)
+        replayed = headers.get(record.headers, headers.REPLAY) is not None
+        if not replayed and record.offset > memory.last_offset:
+            decided, log = self._learn(memory, record, draft)
+        else:
+            again = None if replayed else memory.repeat(record.offset, draft.lines)
+            decided, log = again or memory.decide(*_about(record, draft)), None
+        return without(draft, decided.cut) if decided.cut else draft, log
+
+    def _learn(self, memory: Memory, record: Record, draft: Draft) -> tuple[Decided, Message]:
+        source, article, lines, time_us = _about(record, draft)
+        decided = memory.decide(source, article, lines, time_us)
+        cut = packed_hashes(lines.hashes, decided.cut)
+        memory.apply(record.offset, source, article, time_us, lines.hashes, story=decided.story, cut=cut)
+        return decided, log_message(draft, time_us, decided)
 
     def _article(self, draft: Draft) -> Article:
         body = "\n\n".join(draft.paragraphs)
@@ -81,7 +197,7 @@ class IngestStage(Stage):
         if draft.declared_language and language_code(draft.declared_language) != language.code:
             extra = {**extra, "language": draft.declared_language}
         return Article(
-            id=article_id(draft.url, draft.source, draft.headline, draft.folds),
+            id=draft.id,
             source=draft.source,
             headline=draft.headline,
             body=body,
@@ -98,6 +214,15 @@ class IngestStage(Stage):
             extra=extra,
             removed=_removed(draft) if self._keep_removed else (),
         )
+
+
+def _about(record: Record, draft: Draft) -> tuple[str, int, Lines, int]:
+    """Source, short id, lines and event time (microseconds since the Unix epoch) of a draft, as `Memory` takes them."""
+    time_us = max(0, ((draft.fetched_at or draft.ingested_at) - _EPOCH) // _MICROSECOND)
+    if record.timestamp_ms > 0:
+        # Anyone can write a header: a time far ahead would end the window for all.
+        time_us = min(time_us, record.timestamp_ms * 1_000 + _AHEAD_US)
+    return draft.source.casefold(), short_id(draft.id), draft.lines, time_us
 
 
 def _removed(draft: Draft) -> tuple[RemovedText, ...]:

@@ -72,12 +72,16 @@ class Cleaned:
     """The line of each paragraph."""
 
 
+RECURS: Final = "recurs_in_source"
+"""Why a line goes that many articles of one source have."""
+
 REASONS: Final = (
     "label", "ad", "promotion", "related", "caption", "copyright", "counter", "credit", "ornament",
     "teaser", "comment", "about", "byline", "date", "headline_again", "repeat", "menu", "page",
+    RECURS,
 )  # fmt: skip
 """Every reason for which a line goes: kinds of furniture; parts of lists; what stands around a headline; text that the
-article says again; short lines that are none of it (`menu`), and longer ones (`page`)."""
+article says again; short lines that are none of it (`menu`), and longer ones (`page`); what recurs in the source."""
 
 
 def clean_text(text: str, title: str | None = None) -> Cleaned:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.grafana.source import content, overview, replay, sources, stage
+from deploy.grafana.source import content, gateway, overview, replay, sources, stage
 
 FOLDER = Path(__file__).parents[1] / "dashboards"
-MODULES = (overview, stage, sources, content, replay)
+MODULES = (overview, stage, sources, content, replay, gateway)
 
 
 def rendered() -> dict[str, str]:

@@ -28,7 +28,7 @@ def build() -> dashboard.Dashboard:
             number(
                 "Articles in memory",
                 "Articles that dedup compares with.",
-                "sum(newsmill_state_entries)",
+                f"sum(newsmill_state_entries{{{_DEDUP}}})",
                 unit="short",
                 span=6,
             )
@@ -37,7 +37,7 @@ def build() -> dashboard.Dashboard:
             number(
                 "Bytes an article",
                 "Memory that dedup takes for each.",
-                "sum(newsmill_state_bytes) / (sum(newsmill_state_entries) > 0)",
+                f"sum(newsmill_state_bytes{{{_DEDUP}}}) / (sum(newsmill_state_entries{{{_DEDUP}}}) > 0)",
                 unit="bytes",
                 warn=1_500,
                 bad=3_000,
@@ -48,7 +48,7 @@ def build() -> dashboard.Dashboard:
             number(
                 "State of its bound",
                 "Entries against NEWSMILL_DEDUP_MAX_ENTRIES: beyond it the oldest go before the window ends.",
-                "max(newsmill_state_entries / newsmill_state_limit_entries)",
+                f"max(newsmill_state_entries{{{_DEDUP}}} / newsmill_state_limit_entries{{{_DEDUP}}})",
                 unit="percentunit",
                 warn=0.8,
                 bad=0.9,
@@ -69,7 +69,7 @@ def build() -> dashboard.Dashboard:
             graph(
                 "State",
                 "Articles in memory, and the time that the last restore of state took.",
-                ("sum by (instance) (newsmill_state_entries)", "{{instance}} articles"),
+                (f"sum by (instance) (newsmill_state_entries{{{_DEDUP}}})", "{{instance}} articles"),
                 ("sum by (instance) (newsmill_restore_seconds)", "{{instance}} seconds to restore"),
                 unit="short",
                 span=12,

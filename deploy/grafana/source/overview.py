@@ -46,8 +46,10 @@ def build() -> dashboard.Dashboard:
         .with_panel(
             number(
                 "Stuck partitions",
-                "Partitions whose committed offset has not moved for 5 minutes while records wait.",
-                "count(newsmill_lag_records > 0 and changes(newsmill_committed_offset[5m]) == 0) or vector(0)",
+                "Partitions whose committed offset has not moved for 5 minutes while records wait, and those that an "
+                "open transaction holds back.",
+                "count((newsmill_lag_records > 0 and changes(newsmill_committed_offset[5m]) == 0) "
+                "or (newsmill_unstable_records > 0 and newsmill_unstable_seconds > 30)) or vector(0)",
                 unit="short",
                 bad=1,
             )
@@ -65,8 +67,8 @@ def build() -> dashboard.Dashboard:
         .with_panel(
             number(
                 "Workers not ready",
-                "Workers that are up and say on /readyz that they can't work, and scrapes that fail.",
-                'count(newsmill_ready == 0 or up{job="newsmill"} == 0) or vector(0)',
+                "Workers that are up and say on /readyz or /healthz that they can't work, and scrapes that fail.",
+                'count(newsmill_ready == 0 or newsmill_healthy == 0 or up{job="newsmill"} == 0) or vector(0)',
                 unit="short",
                 warn=1,
             )

@@ -144,7 +144,7 @@ def build() -> dashboard.Dashboard:
                 "Cores that each worker uses.",
                 (
                     'rate(process_cpu_seconds_total{job="newsmill"}[1m]) and on (instance) '
-                    f"newsmill_build_info{{{_STAGE}}}",
+                    f"newsmill_ready{{{_STAGE}}}",
                     "{{instance}}",
                 ),
                 unit="short",
@@ -156,8 +156,7 @@ def build() -> dashboard.Dashboard:
                 "Memory",
                 "Resident memory of each worker.",
                 (
-                    'process_resident_memory_bytes{job="newsmill"} and on (instance) '
-                    f"newsmill_build_info{{{_STAGE}}}",
+                    f'process_resident_memory_bytes{{job="newsmill"}} and on (instance) newsmill_ready{{{_STAGE}}}',
                     "{{instance}}",
                 ),
                 unit="bytes",
@@ -170,7 +169,7 @@ def build() -> dashboard.Dashboard:
                 "Starts of each worker in the last 15 minutes.",
                 (
                     'changes(process_start_time_seconds{job="newsmill"}[15m]) and on (instance) '
-                    f"newsmill_build_info{{{_STAGE}}}",
+                    f"newsmill_ready{{{_STAGE}}}",
                     "{{instance}}",
                 ),
                 unit="short",

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from newsmill.engines.embedded.pool import Spread, StagePool
+from newsmill.engines.embedded.pool import Spread, StagePool, preparing
 from newsmill.engines.result import BatchResult, Output
 from newsmill.engines.runner import Runner, ingested_at_ms
 from newsmill.metrics import Metrics
@@ -51,7 +51,8 @@ class Chain:
         stages: in the order of the pipeline: none reads what a later one writes.
         metrics: shared by all stages.
         dead_letter_limit: exceptions allowed among the last 1,000 records of a stage.
-        pool: where stages without state run, beside the main process.
+        pool: where stages without state run, beside the main process, and where those of the others that say so
+            (`heavy_prepare`) prepare their records.
         partition: returns the partition of a record that is handed on, of its topic and key; always 0 if not given.
     """
 
@@ -73,10 +74,13 @@ class Chain:
             if {*stage.sinks} & {*read, stage.source}:
                 raise ValueError(f"{stage.name} writes what an earlier stage reads")
             read.add(stage.source)
+            prepared = None
             if not isinstance(stage, StatefulStage):
                 stage = Spread(stage, pool)
                 self._spread.append(stage)
-            self.runners.append(Runner(stage, metrics, dead_letter_limit=dead_letter_limit))
+            elif pool is not None and stage.heavy_prepare and stage.name in pool.names:
+                prepared = preparing(pool, stage.name)
+            self.runners.append(Runner(stage, metrics, dead_letter_limit=dead_letter_limit, prepared=prepared))
         self._read = frozenset(read)
         self._partition = partition
 
@@ -89,6 +93,8 @@ class Chain:
         """From now on run everything in the main process."""
         for stage in self._spread:
             stage.pool = None
+        for runner in self.runners:
+            runner.prepared = None
 
     def run(self, records: Sequence[Record], offsets: Mapping[str, int], decided: Sequence[Decided] = ()) -> Batch:
         """Run `records` of the first stage's topic through all stages.

@@ -1,4 +1,5 @@
-"""Stages without state in several processes. The outcomes are the same as in one: each depends on its record alone."""
+"""Stages without state, and the preparing of others, in several processes. The outcomes are the same as in one: each
+depends on its record alone."""
 
 from __future__ import annotations
 
@@ -10,11 +11,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 from workers.stage import Outcome, Record, Stage
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 Loader = Callable[[], Stage]
 """Makes a stage. It has to be picklable: a class, a module's function, or a `functools.partial` of one."""
@@ -44,13 +48,21 @@ class StagePool:
 
     def process(self, name: str, batch: Sequence[Record]) -> list[Outcome]:
         """Return the outcomes of `batch`, in order. Raises what the stage raises, and PoolDied."""
+        return self._spread(_process, name, batch)
+
+    def prepare(self, name: str, batch: Sequence[Record]) -> list[Any]:
+        """Return what the stage's `prepare` makes of each record, in order. Raises what it raises, and PoolDied."""
+        return self._spread(_prepare, name, batch)
+
+    def _spread(
+        self, work: Callable[[str, Sequence[Record]], Sequence[R]], name: str, batch: Sequence[Record]
+    ) -> list[R]:
         size = min(_MOST_IN_A_CHUNK, -(-len(batch) // self.jobs))
         try:
             futures = [
-                self._executor.submit(_process, name, batch[start : start + size])
-                for start in range(0, len(batch), size)
+                self._executor.submit(work, name, batch[start : start + size]) for start in range(0, len(batch), size)
             ]
-            return [outcome for future in futures for outcome in future.result()]
+            return [item for future in futures for item in future.result()]
         except BrokenProcessPool as error:
             raise PoolDied from error
 
@@ -81,6 +93,23 @@ class Spread(Stage):
         return self._stage.process(batch)
 
 
+def preparing(pool: StagePool, name: str) -> Callable[[Sequence[Record]], Sequence[Record]]:
+    """Return what prepares a batch of the stage `name` in `pool`. It raises PoolDied and nothing else: a batch on which
+    `prepare` raises comes back as it is, for the stage to meet the exception itself."""
+
+    def prepared(batch: Sequence[Record]) -> Sequence[Record]:
+        if len(batch) < 2:
+            return batch
+        try:
+            done = pool.prepare(name, batch)
+        except Exception as error:  # noqa: BLE001  (it is raised again by the stage)
+            log.debug("%s raised in the pool (%r); preparing the batch here", name, error)
+            return batch
+        return [replace(record, prepared=made) for record, made in zip(batch, done, strict=True)]
+
+    return prepared
+
+
 _loaders: dict[str, Loader] = {}
 _stages: dict[str, Stage] = {}
 
@@ -99,10 +128,19 @@ def _end_with_parent() -> None:
         os._exit(1)  # a killed parent can't end its pool
 
 
-def _process(name: str, batch: Sequence[Record]) -> Sequence[Outcome]:
+def _loaded(name: str) -> Stage:
     stage = _stages.get(name)
     if stage is None:
         stage = _stages[name] = _loaders[name]()
+    return stage
+
+
+def _prepare(name: str, batch: Sequence[Record]) -> list[Any]:
+    return [_loaded(name).prepare(record) for record in batch]
+
+
+def _process(name: str, batch: Sequence[Record]) -> Sequence[Outcome]:
+    stage = _loaded(name)
     outcomes = stage.process(batch)
     if len(outcomes) != len(batch):
         raise RuntimeError(f"{name} returned {len(outcomes)} outcomes for {len(batch)} records")

@@ -182,10 +182,17 @@ class BatchLoop:
         for batch in batches:
             if self._stopping or self._generation() != generation:
                 return
-            await self._process(batch)
+            try:
+                await self._process(batch)
+            except BaseException:
+                # The worker ends, and writes snapshots on its way out: of what is durable alone.
+                self._runner.rollback()
+                raise
 
     async def _process(self, batch: Sequence[Any]) -> None:
         self._on_step("polled")
+        # A batch in hand is input that waits: one that never ends must be seen, and nothing is measured meanwhile.
+        self._health.waiting(True)
         first = {message.tp: message.offset for message in reversed(batch)}
         last = {message.tp: message for message in batch}
         result = self._deadly(batch)

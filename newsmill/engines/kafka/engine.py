@@ -86,6 +86,7 @@ class KafkaEngine:
         self._changes = Changes()
         self._partitions: dict[TopicPartition, Partition] = {}
         self._tails: dict[int, LogTail] = {}
+        self._away = ""
 
     def stop(self) -> None:
         """Finish the batch, commit it, leave the group. May be called from a signal handler or another thread."""
@@ -135,7 +136,10 @@ class KafkaEngine:
             self._rewind()
             return
         membership = self._consumer.group_metadata()
-        self.health.ready("" if self._consumer.assignment() else "no partition is assigned")
+        self.health.ready(self._away or ("" if self._consumer.assignment() else "no partition is assigned"))
+        if polled:
+            # A batch in hand is input that waits: one that never ends must be seen, and nothing is measured meanwhile.
+            self.health.waiting(True)
         try:
             for batch in self._cut(polled):
                 self._on_step("polled")
@@ -264,9 +268,12 @@ class KafkaEngine:
         try:
             waiting = self._positions.measure(self._consumer, assignment)
         except KafkaError as error:
-            self.health.ready(f"the broker does not answer: {error!r}")
+            # Until the next measurement succeeds: a poll of a broker that is away finds nothing and says nothing.
+            self._away = f"the broker does not answer: {error!r}"
+            self.health.ready(self._away)
             return
         if waiting is not None:
+            self._away = ""
             self.health.waiting(waiting > 0)
             if waiting == 0:
                 self._commit_positions(assignment)

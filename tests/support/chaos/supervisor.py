@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from newsmill.settings import PREFIX, Settings
@@ -59,12 +60,27 @@ class Supervisor:
         settings: of all workers; instance and state directory are each slot's own.
         engine: `kafka` or `faust`.
         where: folder for state directories and logs.
+        program: module to run in place of `newsmill`.
+        ports: port of the metrics, by slot; the others serve none.
+        environment: further variables for the workers.
     """
 
-    def __init__(self, settings: Settings, engine: str, where: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: str,
+        where: Path,
+        *,
+        program: str = "newsmill",
+        ports: Mapping[str, int] = MappingProxyType({}),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._settings = settings
         self._engine = engine
         self._where = where
+        self._program = program
+        self._ports = ports
+        self._environment = environment
         self._lock = threading.RLock()
         self._over = threading.Event()
         self.slots = {slot.name: slot for slot in (Slot(stage, "0") for stage in STAGES)}
@@ -109,13 +125,14 @@ class Supervisor:
         chosen = {name: str(getattr(self._settings, name)) for name in Settings.__slots__} | {
             "instance": slot.instance,
             "state_dir": str(self._where / f"{slot.name}.state"),
-            "metrics_port": "0",
+            "metrics_port": str(self._ports.get(slot.name, 0)),
         }
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environment |= self._environment
         environment |= {f"{PREFIX}{name.upper()}": value for name, value in chosen.items()}
         with self.log(slot.name).open("ab") as log:
             slot.process = subprocess.Popen(
-                [sys.executable, "-m", "newsmill", "worker", slot.stage, "--engine", self._engine],
+                [sys.executable, "-m", self._program, "worker", slot.stage, "--engine", self._engine],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from workers.classify.corpus import SHORT_NAMES
@@ -48,10 +49,12 @@ def test_shares_add_up_to_the_logit_that_the_model_gives(stage):
     from workers.classify.explain import _shares
 
     headline, body = "Union calls strike", "Nurses will walk out on Monday. The wage talks failed. " * 3
-    logits, _ = stage.model.window_logits(headline, body)
+    reading = stage.model.read(headline, body)
+    logits = np.concatenate([reading.logits, reading.meanings])
     column = stage.model.subjects.index(SHORT_NAMES["sport"])
     assert abs(logits[:, column]).max() < LOGIT_LIMIT  # nothing is cut off here
-    numbers = stage.model.numbers(headline, body)[column] - stage.model.bias[column]
+    constant = [stage.model.bias[column]] * 4 + [stage.model.meaning_bias[column]] * 3
+    numbers = stage.model.numbers(headline, body)[column] - constant
     expected = float((numbers * stage.model.calibration.coefficients[column]).sum()) / LOGIT_UNIT**2
     assert sum(share.weight[column] for share in _shares(stage, headline, body)) == pytest.approx(expected, abs=0.1)
 

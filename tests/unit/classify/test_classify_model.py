@@ -6,9 +6,10 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from workers.classify import calibration, corpus
+from workers.classify import calibration, corpus, vectors
 from workers.classify.features import MAX_WORDS, stem, windows, words
 from workers.classify.model import LOGIT_UNIT, Model, sigmoid
+from workers.classify.vectors import Vectors
 from workers.classify.weights import MAGIC, Weights, WeightsError, dump, parse
 
 SUBJECTS = ("medtop:11000000", "medtop:15000000")
@@ -24,12 +25,19 @@ def tiny() -> Weights:
         weight=np.array([[0, 512], [-256, 1024], [1024, -512], [0, 512]], np.int16),
         bias=np.array([-256, -128], np.int32),
         scale=8,
+        meaning=np.array([[80, 0], [0, 40]], np.int16),
+        meaning_bias=np.array([-26, 13], np.int32),
     )
 
 
 @pytest.fixture
+def nearby() -> Vectors:
+    return Vectors(("ballot", "cup"), np.array([[3, 4], [0, 5]], np.int8))
+
+
+@pytest.fixture
 def plain() -> calibration.Calibration:
-    return calibration.parse(calibration.dump(SUBJECTS, ("", ""), [256, 0, 0, 0], [0, 0, 0, 0], [0, 0], [500, 500]))
+    return calibration.parse(calibration.dump(SUBJECTS, ("", ""), [256, *[0] * 6], [0] * 7, [0, 0], [500, 500]))
 
 
 def test_the_file_of_weights_comes_back_as_it_went(tiny):
@@ -56,8 +64,8 @@ def test_a_damaged_file_is_refused(tiny, damage):
         parse(damage(dump(tiny)))
 
 
-def test_scores_are_the_sums_that_one_gets_by_hand(tiny, plain):
-    model = Model(tiny, plain)
+def test_scores_are_the_sums_that_one_gets_by_hand(tiny, plain, nearby):
+    model = Model(tiny, plain, nearby)
     numbers = model.numbers("cup goal", "")
     # cup 512 + goal 1024 + the pair 512, over the norm of (1, 2, 2) in rarities = 3 units of 16.
     norm = 3 * 16
@@ -65,31 +73,61 @@ def test_scores_are_the_sums_that_one_gets_by_hand(tiny, plain):
     assert numbers[0, 0] == (-256 * LOGIT_UNIT * 16) // (8 * norm * 16) - 256
 
 
-def test_a_repeated_word_counts_once_in_a_window_and_pairs_do_not_span_windows(tiny, plain):
-    model = Model(tiny, plain)
+def test_a_repeated_word_counts_once_in_a_window_and_pairs_do_not_span_windows(tiny, plain, nearby):
+    model = Model(tiny, plain, nearby)
     assert model.numbers("goal goal goal", "").tolist() == model.numbers("goal", "").tolist()
     split = model.numbers("cup", "goal")
     assert split[:, 0].tolist() == model.numbers("cup", "")[:, 0].tolist()
     assert split[:, 1].tolist() == model.numbers("goal", "")[:, 0].tolist()
 
 
-def test_nothing_known_gives_no_evidence(tiny, plain):
-    scores = Model(tiny, plain).score("zebra", "zebra " * 300)
+def test_a_word_that_has_only_a_vector_speaks_by_its_meaning(tiny, plain, nearby):
+    reading = Model(tiny, plain, nearby).read("", "cup ballot ballot")
+    # The two vectors sum to (3, 9), of length 9.48 = 151 sixteenths; the repeated word counts once.
+    assert reading.meanings[1].tolist() == [
+        3 * 80 * LOGIT_UNIT * 16 // (8 * 151) - 26,
+        9 * 40 * LOGIT_UNIT * 16 // (8 * 151) + 13,
+    ]
+
+
+def test_the_ceiling_holds_down_level_1(tiny, nearby):
+    zeros = [0] * 7
+    data = calibration.dump(SUBJECTS, ("", ""), zeros, zeros, [2560, 0], [500, 500], 910)
+    assert Model(tiny, calibration.parse(data), nearby).score("cup goal", "").probability.tolist() == [910, 455]
+
+
+def test_vectors_come_back_as_they_went_and_damage_is_refused(nearby):
+    data = vectors.dump(nearby)
+    assert vectors.parse(data).words == nearby.words
+    assert vectors.parse(data).matrix.tolist() == nearby.matrix.tolist()
+    for wrong in (b"", data[:-1], data + b"\0", b"PK" + data[2:]):
+        with pytest.raises(vectors.VectorsError):
+            vectors.parse(wrong)
+
+
+def test_every_report_can_be_read_and_none_stands_twice():
+    reports = corpus.reports()
+    assert len({report.body for report in reports}) == len(reports) > 300
+    assert all(report.subjects and len(report.body.split()) > 25 for report in reports)
+
+
+def test_nothing_known_gives_no_evidence(tiny, plain, nearby):
+    scores = Model(tiny, plain, nearby).score("zebra", "zebra " * 300)
     assert scores.evidence == 0
 
 
-def test_a_subject_of_level_2_has_at_most_the_probability_of_the_one_above(tiny):
-    data = calibration.dump(SUBJECTS, ("", SUBJECTS[0]), [256, 0, 0, 0], [512, 0, 0, 0], [256, -128], [500, 500])
-    model = Model(tiny, calibration.parse(data))
+def test_a_subject_of_level_2_has_at_most_the_probability_of_the_one_above(tiny, nearby):
+    data = calibration.dump(SUBJECTS, ("", SUBJECTS[0]), [256, *[0] * 6], [512, *[0] * 6], [256, -128], [500, 500])
+    model = Model(tiny, calibration.parse(data), nearby)
     first, second = model.score("cup goal vot", "").probability.tolist()
     numbers = model.numbers("cup goal vot", "")
     assert first == sigmoid(numbers[0, 0] + 256)
     assert second == first * sigmoid(2 * numbers[1, 0] - 128) // 1000 < first
 
 
-def test_other_subjects_than_the_calibration_are_refused(tiny, plain):
+def test_other_subjects_than_the_calibration_are_refused(tiny, plain, nearby):
     with pytest.raises(ValueError, match="subjects"):
-        Model(dataclasses.replace(tiny, subjects=("medtop:01000000", "medtop:02000000")), plain)
+        Model(dataclasses.replace(tiny, subjects=("medtop:01000000", "medtop:02000000")), plain, nearby)
 
 
 def test_sigmoid_is_the_logistic_function_in_thousandths():
@@ -101,8 +139,8 @@ def test_sigmoid_is_the_logistic_function_in_thousandths():
 @pytest.mark.parametrize(
     "text",
     [
-        '{"subjects":["a"],"parents":[""],"coefficients":[1,2,3],"second":[1,2,3,4],"bias":[0],"threshold":[1]}',
-        '{"subjects":["a"],"parents":["b"],"coefficients":[1,2,3,4],"second":[1,2,3,4],"bias":[0],"threshold":[1]}',
+        '{"subjects":["a"],"parents":[""],"coefficients":[1,2,3],"second":[1,2,3,4,5,6,7],"bias":[0],"threshold":[1],"ceiling":910}',
+        '{"subjects":["a"],"parents":["b"],"coefficients":[1,2,3,4,5,6,7],"second":[1,2,3,4,5,6,7],"bias":[0],"threshold":[1],"ceiling":910}',
         '{"subjects":["a"]}',
         "no json",
     ],
@@ -156,17 +194,17 @@ def test_training_repeats_itself():
     pytest.importorskip("sklearn")
     from workers.classify import calibrate, train
     from workers.classify.articles import Labelled
-    from workers.classify.stage import read_taxonomy
+    from workers.classify.stage import read_taxonomy, read_vectors
 
     examples = [example for example in corpus.own_examples(1.0) if "second-" in example.theme]
     bodies = [(f"outlet{n % 9}_{n}", example) for n, example in enumerate(corpus.own_examples(1.0)) if n % 12 == 0]
     articles = [Labelled(id, "", example.text, example.subjects) for id, example in bodies if example.subjects]
     runs = []
     for _ in range(2):
-        trainer = train.Trainer(examples, articles, read_taxonomy())
+        trainer = train.Trainer(examples, articles, read_taxonomy(), read_vectors(), corpus.reports()[::9])
         runs.append((dump(trainer.train()), calibrate.fit(trainer, articles)))
     assert runs[0] == runs[1]
-    assert Model(parse(runs[0][0]), calibration.parse(runs[0][1].data)).subjects == trainer.subjects
+    assert Model(parse(runs[0][0]), calibration.parse(runs[0][1].data), read_vectors()).subjects == trainer.subjects
 
 
 def test_no_outlet_is_in_two_parts_of_the_calibration():

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from newsmill.engines.embedded import EngineError, StagePool
-from newsmill.engines.embedded.pool import Spread
+from newsmill.engines.embedded.chain import Chain
+from newsmill.engines.embedded.pool import PoolDied, Spread
 from newsmill.engines.result import KILLED
+from newsmill.metrics import Metrics
 from tests.support.embedded import Run
 from tests.support.stages import CountingStage, EchoStage
 from tests.support.toy_command import load
-from workers.stage import Record
+from workers.stage import Emit, Message, Outcome, Record
 
 VALUES = [b"bad %d" % i if i % 11 == 0 else b"raise %d" % i if i % 37 == 5 else b"v%d" % (i % 9) for i in range(150)]
 
@@ -78,3 +82,57 @@ def _deadly() -> EchoStage:
     stage = load("ingest")
     assert isinstance(stage, EchoStage)
     return stage
+
+
+class _Preparing(CountingStage):
+    """Reads news.raw; its state is the main process's, what it prepares is made elsewhere."""
+
+    name = "ingest"
+    source = "news.raw"
+    sinks = ("news.articles",)
+    heavy_prepare = True
+
+    def prepare(self, record: Record) -> tuple[int, bytes]:
+        value = record.value or b""
+        if value.startswith(b"raise"):
+            raise ValueError(f"cannot prepare {value!r}")
+        return os.getpid(), value
+
+    def process(self, batch: Sequence[Record]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for record in batch:
+            place, value = record.prepared or self.prepare(record)
+            note = "elsewhere" if place != os.getpid() else "here"
+            outcomes.append(Emit("unique", (Message("news.articles", b"k", value),), notes=(note,)))
+        return outcomes
+
+
+def _prepared(pool: StagePool, values: list[bytes]) -> tuple[list[bytes], Counter[str]]:
+    stage = _Preparing()
+    chain = Chain([stage], Metrics(), dead_letter_limit=100, pool=pool)
+    batch = chain.run([Record("news.raw", 0, i, b"k", value) for i, value in enumerate(values)], {})
+    result = batch.results[0][1]
+    return [output.value or b"" for output in result.outputs if output.topic == "news.articles"], result.notes
+
+
+def test_a_stage_with_state_prepares_in_the_pool() -> None:
+    pool = StagePool(2, {"ingest": _Preparing})
+    try:
+        assert _prepared(pool, [b"a", b"b", b"c"]) == ([b"a", b"b", b"c"], {"elsewhere": 3})
+        # One that raises is met again here, and is the only one that is refused.
+        assert _prepared(pool, [b"a", b"raise", b"c"]) == ([b"a", b"c"], {"here": 2})
+    finally:
+        pool.close()
+
+
+def test_a_process_that_dies_while_it_prepares_is_told() -> None:
+    pool = StagePool(2, {"ingest": _dying})
+    try:
+        with pytest.raises(PoolDied):
+            _prepared(pool, [b"a", b"b"])
+    finally:
+        pool.close()
+
+
+def _dying() -> _Preparing:
+    os._exit(1)

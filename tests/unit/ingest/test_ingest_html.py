@@ -93,6 +93,11 @@ def test_text_stands_in_for_a_page_without_an_article(article: Make) -> None:
     assert article(html=page(), text="Something else entirely.")["body"] == f"{A}\n\n{B}\n\n{C}"
 
 
+def test_the_headline_never_takes_the_last_words(article: Make) -> None:
+    found = article("!!!!!¹<a>!".encode(), (("content-type", b"text/html"),))
+    assert "¹" in found["body"]
+
+
 def test_a_page_on_which_the_extractor_fails_is_refused(stage: IngestStage, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
         raise RecursionError("too deep")

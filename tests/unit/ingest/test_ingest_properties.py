@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from schemas.messages import Article
 from schemas.raw import ALIASES
 from workers.ingest import IngestStage
 from workers.ingest.characters import clean_lines, folded
+from workers.ingest.language import FastTextIdentifier
 from workers.ingest.text import clean_text
 from workers.ingest.urls import canonical_url
 from workers.stage import Record, Reject
@@ -49,7 +51,7 @@ records = st.builds(
 )
 thorough = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
-STAGE = IngestStage.load()
+LANGUAGES = FastTextIdentifier()
 
 
 def _storable(item: Any) -> Any:
@@ -66,13 +68,17 @@ def _storable(item: Any) -> Any:
 @thorough
 @given(st.lists(records, min_size=1, max_size=5), st.data())
 def test_any_batch_gives_one_outcome_each_however_it_is_cut(batch: list[Record], data: st.DataObject) -> None:
-    whole = STAGE.process(batch)
+    batch = [replace(record, offset=offset) for offset, record in enumerate(batch)]
+    whole = IngestStage(LANGUAGES).process(batch)
     assert len(whole) == len(batch)
     cut = data.draw(st.integers(0, len(batch)))
-    assert [*STAGE.process(batch[:cut]), *STAGE.process(batch[cut:])] == whole
+    stage = IngestStage(LANGUAGES)
+    first = stage.process(batch[:cut])
+    stage.commit()
+    assert [*first, *stage.process(batch[cut:])] == whole
     for outcome in whole:
         if isinstance(outcome, Reject):
-            assert outcome.reason in STAGE.reasons
+            assert outcome.reason in stage.reasons
         else:
             article = decode(outcome.messages[0].value, Article)
             assert folded(article.body)

@@ -16,6 +16,7 @@ from schemas import headers as h
 from schemas import jsonschema, topics
 from tests.cases.bad_input import CASES, Case
 from workers import pipeline
+from workers.stage import StatefulStage
 
 ROOT = Path(__file__).resolve().parents[3]
 FORMATS = FormatChecker(formats=())
@@ -43,8 +44,8 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
     state = tmp_path_factory.mktemp("state")
     for number in range(1, len(stages) + 1):
         sinks = {topic: ListSink() for topic in stages[number - 1].sinks}
-        # What dedup has learnt in one run must not be known in the next.
-        chain = [pipeline.load("dedup") if s.name == "dedup" else s for s in stages[:number]]
+        # What a stage has learnt in one run must not be known in the next.
+        chain = [pipeline.load(s.name) if isinstance(s, StatefulStage) else s for s in stages[:number]]
         source = FileSource(expand([str(ROOT / "samples")]), ingested_ms=1_790_000_000_000)
         last = number == len(stages)
         EmbeddedEngine(
@@ -55,10 +56,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
             ingested_ms=1_790_000_000_000,
         ).run()
         found |= {topic: [output.value or b"" for output in sink.outputs] for topic, sink in sinks.items()}
-    log = state / f"{topics.DEDUP_LOG}.log"
-    found[topics.DEDUP_LOG] = [
-        record.value or b"" for record in logfile.records(log, topics.DEDUP_LOG, log.stat().st_size)
-    ]
+    for topic in (topics.INGEST_LOG, topics.DEDUP_LOG):
+        log = state / f"{topic}.log"
+        found[topic] = [record.value or b"" for record in logfile.records(log, topic, log.stat().st_size)]
     return found
 
 

@@ -14,11 +14,11 @@ from rich.console import Console
 
 from newsmill.cli.status import screen, to_json
 from newsmill.health import Health
-from newsmill.metrics import Metrics
-from newsmill.status import Picture, StageLine, problems, scrapes
+from newsmill.metrics import GatewayMetrics, Metrics
+from newsmill.status import GatewayLine, Picture, StageLine, problems, scrapes
 from newsmill.status.groups import Group, PartitionLine
 from newsmill.status.picture import History
-from newsmill.status.scrapes import Scrape
+from newsmill.status.scrapes import GatewayScrape, Scrape
 
 URL = "http://127.0.0.1:9401"
 WORKER = Scrape(
@@ -120,10 +120,63 @@ def test_a_workers_metrics_are_read_as_they_are_served() -> None:
     for seconds in (0.2, 0.2, 7):
         metrics.age.labels("dedup").observe(seconds)
     found = scrapes.parse(generate_latest(metrics.registry).decode(), URL, 5.0)
+    assert isinstance(found, Scrape)
     assert (found.stage, found.engine, found.version) == ("dedup", "kafka", "1.0.0+abc")
     assert (found.ready, found.healthy) == (True, True)
     assert (found.records, found.dead_letters) == ({"unique": 7.0}, {"bad_article": 2.0})
     assert (found.lag_seconds, found.age_p99) == (3.5, 15.0)
+
+
+def gateway_metrics() -> tuple[GatewayMetrics, Health]:
+    metrics, health = GatewayMetrics(), Health(60)
+    metrics.watch(health)
+    health.ready()
+    metrics.documents.labels("wire", "accepted").inc(7)
+    metrics.documents.labels("gazette", "accepted").inc(2)
+    metrics.documents.labels("gazette", "no_content").inc(1)
+    metrics.requests.labels("/v1/articles", 202).inc(4)
+    metrics.requests.labels("/v1/articles", 503).inc(3)
+    metrics.requests.labels("/readyz", 503).inc(50)
+    metrics.seconds.observe(0.02)
+    return metrics, health
+
+
+def test_a_gateways_metrics_are_read_as_they_are_served() -> None:
+    metrics, health = gateway_metrics()
+    found = scrapes.parse(generate_latest(metrics.registry).decode(), URL, 5.0)
+    assert isinstance(found, GatewayScrape)
+    assert found.documents == {"accepted": 9.0, "no_content": 1.0}
+    assert (found.ready, found.healthy, found.refused, found.seconds_p99) == (True, True, 3.0, 0.025)
+    health.ready("Kafka does not answer")
+    again = scrapes.parse(generate_latest(metrics.registry).decode(), URL, 5.0)
+    assert not again.ready
+
+
+def test_a_gateway_that_refuses_is_a_problem_and_one_that_throttles_is_not() -> None:
+    history = History()
+    scrape = GatewayScrape(URL, 10.0, "1", ready=True, healthy=True, requests={"202": 5.0, "429": 0.0}, started=0.0)
+    history.add(scrape)
+    history.add(replace(scrape, at=20.0, documents={"accepted": 50.0}, requests={"202": 9.0, "429": 90.0}))
+    calm = GatewayLine(scrape, (history.rate([f"{URL} accepted"], 0),), (history.rate([f"{URL} refused"], 0),))
+    assert (calm.accepted, calm.refused) == ((5.0,), (0.0,))
+    assert texts(replace(picture(), gateways=(calm,))) == []
+    history.add(replace(scrape, at=30.0, documents={"accepted": 50.0}, requests={"202": 9.0, "503": 20.0}))
+    busy = replace(calm, refused=(history.rate([f"{URL} refused"], 0),))
+    assert texts(replace(picture(), gateways=(busy,))) == [
+        f"{URL} refuses 2.0 requests a second for no fault of theirs"
+    ]
+    away = replace(calm, scrape=replace(scrape, ready=False))
+    assert texts(replace(picture(), gateways=(away,))) == [f"{URL}/readyz fails and says why"]
+
+
+def test_the_screen_shows_a_gateway() -> None:
+    scrape = GatewayScrape(URL, 10.0, "1", ready=True, healthy=True, in_flight=12.0)
+    now = replace(picture(), gateways=(GatewayLine(scrape, (5.5, None, None), (2.5, None, None)),))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(screen(now, problems(now)))
+    (line,) = [line for line in console.export_text().splitlines() if line.strip().startswith("127.0.0.1:9401 ")]
+    assert line.split() == ["127.0.0.1:9401", "yes", "5.5", "-", "-", "2.5", "12", "-"]
+    assert orjson.loads(to_json(now, ()))["gateways"][0]["scrape"]["in_flight"] == 12.0
 
 
 def test_what_is_no_worker_is_told_apart() -> None:

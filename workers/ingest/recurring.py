@@ -1,0 +1,91 @@
+"""Which lines of a draft are looked at for what recurs in its source, and what speaks for each being the article's.
+
+A line is known by a hash of its letters and digits. Few lines of an article are looked at, and always the same of them
+in its next version: those that may be furniture first, then those with the lowest hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from workers.ingest.furniture import ends_like_prose, is_truncated
+from workers.ingest.lines import may_address_the_reader
+from workers.ingest.repeats import QUOTES
+
+FORM: Final = 1
+"""Number of the form in which lines are hashed and chosen; a log of another form is learnt anew from the input."""
+
+HASH_BYTES: Final = 6
+"""48 bits: of a source's thousand lines and ten million looked at, some 0.00004 are taken for another."""
+
+MOST_LINES: Final = 16
+"""Most lines of an article that are looked at."""
+
+_MOST_DOUBTED: Final = 12
+"""Of these, most that may be furniture: the others tell one story from the next."""
+
+LOOSE: Final = 0
+"""A line that is no sentence, or a short one: a heading, a name, a button."""
+
+DOUBTED: Final = 1
+"""A sentence that speaks to the reader or of the site, or that the model of lines doubts."""
+
+PROSE: Final = 2
+"""A sentence like those of articles, or a quote."""
+
+LONG: Final = 3
+"""A long paragraph: it tells stories apart, and is never cut."""
+
+_SENTENCE_CHARS: Final = 60
+_LONG_CHARS: Final = 400
+
+
+class Lines(NamedTuple):
+    """The lines of an article that are looked at, in order of the text: hash, length in characters and kind of each.
+
+    `places` holds for each paragraph of the draft the number of its line, -1 where it is not looked at.
+    """
+
+    hashes: tuple[int, ...]
+    sizes: tuple[int, ...]
+    kinds: tuple[int, ...]
+    places: tuple[int, ...]
+
+
+def lines_of(paragraphs: Sequence[str], folds: Sequence[str], doubted: frozenset[int] = frozenset()) -> Lines:
+    """Return the lines that are looked at; `doubted` are the numbers of the paragraphs that the model doubts."""
+    found: dict[int, tuple[int, int]] = {}
+    hashes = []
+    for number, (paragraph, fold) in enumerate(zip(paragraphs, folds, strict=True)):
+        made = int.from_bytes(hashlib.blake2b(fold.encode(), digest_size=HASH_BYTES).digest(), "big") if fold else -1
+        hashes.append(made)
+        if fold and made not in found:
+            found[made] = len(paragraph), _kind(paragraph, number in doubted)
+    if len(found) > MOST_LINES:
+        # By hash, so that most of the lines that two versions of a text have in common are looked at in both.
+        order = sorted(found)
+        chosen = [made for made in order if found[made][1] < PROSE][:_MOST_DOUBTED]
+        chosen += [made for made in order if found[made][1] >= PROSE][: MOST_LINES - len(chosen)]
+        kept = frozenset(chosen)
+        found = {made: about for made, about in found.items() if made in kept}
+    numbers = {made: number for number, made in enumerate(found)}
+    return Lines(
+        tuple(found),
+        tuple(size for size, _ in found.values()),
+        tuple(kind for _, kind in found.values()),
+        tuple(numbers.get(made, -1) for made in hashes),
+    )
+
+
+def _kind(line: str, doubted: bool) -> int:
+    if len(line) > _LONG_CHARS:
+        return LONG
+    if line.startswith(QUOTES):
+        return PROSE
+    if doubted:
+        return DOUBTED
+    if is_truncated(line) or not ends_like_prose(line) or (len(line) < _SENTENCE_CHARS and line.isascii()):
+        return LOOSE
+    return DOUBTED if may_address_the_reader(line) else PROSE
