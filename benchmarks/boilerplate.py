@@ -145,8 +145,9 @@ def measure_stream(path: Path, show: bool) -> None:
     logs.sort()
     print(
         f"learning: {min(costs):.1f} us an article; log entries of {logs[len(logs) // 2]} bytes (median; nine in ten "
-        f"below {logs[len(logs) * 9 // 10]})\nstate: {entries:,} lines and articles, {sizes[0] / entries:.0f} bytes each "
-        f"(told: {told / entries:.0f}), {sizes[0] / len(logs):.0f} bytes a document"
+        f"below {logs[len(logs) * 9 // 10]})\n"
+        f"state: {entries:,} lines and articles, {sizes[0] / entries:.0f} bytes each (told: {told / entries:.0f}), "
+        f"{sizes[0] / len(logs):.0f} bytes a document"
     )
 
 

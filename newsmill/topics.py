@@ -50,7 +50,10 @@ class Described:
 
 def declared(namespace: str = "") -> tuple[Topic, ...]:
     """Return the declared topics as a cluster has them, with `namespace` before their names."""
-    return tuple(replace(topic, name=namespace + topic.name) for topic in TOPICS)
+    return tuple(
+        replace(topic, name=namespace + topic.name, log_of=topic.log_of and namespace + topic.log_of)
+        for topic in TOPICS
+    )
 
 
 def topic_settings(topic: Topic) -> dict[str, str]:
@@ -86,11 +89,12 @@ def create(
 ) -> list[Created]:
     """Create those of `topics` that don't exist, wait until they can be used, and return an outcome for each, in order.
 
-    `partitions` overrides the declared numbers by topic name. A topic that exists is never changed: where it differs
-    from its declaration, the outcome says how. Raises kafka.errors.KafkaError when the cluster does not answer.
+    `partitions` overrides the declared numbers by topic name; a log has as many as its input, if not told otherwise. A
+    topic that exists is never changed: where it differs from its declaration, the outcome says how. Raises
+    kafka.errors.KafkaError when the cluster does not answer.
     """
-    counts = {topic.name: (partitions or {}).get(topic.name, topic.partitions) for topic in topics}
     existing = _metadata(admin, topics)
+    counts = _counts(topics, partitions or {}, existing)
     failures = _create_missing(admin, [t for t in topics if t.name not in existing], counts, replication_factor)
     # Somebody else may have been faster; then the topic is theirs, and is compared as any other that exists.
     created = {t.name for t in topics if t.name not in existing and t.name not in failures}
@@ -110,6 +114,18 @@ def create(
             details = _differences(topic, counts[topic.name], found, settings.get(topic.name, {}))
             outcomes.append(Created(topic.name, "differs" if details else "exists", details))
     return outcomes
+
+
+def _counts(
+    topics: Sequence[Topic], wanted: Mapping[str, int], existing: Mapping[str, Mapping[str, Any]]
+) -> dict[str, int]:
+    """Return the number of partitions that each topic should have."""
+    counts = {topic.name: wanted.get(topic.name, topic.partitions) for topic in topics}
+    for topic in topics:
+        if topic.log_of in counts and topic.name not in wanted:
+            found = existing.get(topic.log_of)
+            counts[topic.name] = len(found["partitions"]) if found else counts[topic.log_of]
+    return counts
 
 
 def exists(admin: KafkaAdminClient, topic: str) -> bool:

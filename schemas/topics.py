@@ -49,6 +49,9 @@ class Topic:
 
     All topics delete by time (`cleanup.policy=delete`) and stamp records on arrival (`LogAppendTime`): an article of
     last year keeps its own dates in its value and is not deleted before it is read.
+
+    `log_of`: the topic of whose records it keeps the decisions. It has as many partitions as that one, each with what
+    was decided on the records of the same number.
     """
 
     name: str
@@ -57,11 +60,12 @@ class Topic:
     partitions: int
     retention: timedelta
     purpose: str
+    log_of: str | None = None
 
 
 TOPICS: Final[tuple[Topic, ...]] = (
     Topic(RAW, RawInput, "source", 4, RAW_RETENTION, "documents as scrapers deliver them"),
-    # As many partitions as news.raw. Never compacted, as all logs.
+    # Never compacted, as all logs: the state at any earlier point is the fold of the log up to there.
     Topic(
         INGEST_LOG,
         IngestLogEntry,
@@ -69,6 +73,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         4,
         RAW_RETENTION + INGEST_WINDOW + OUTAGE_ALLOWANCE,
         "what ingest learnt of its sources, from which its state is rebuilt",
+        log_of=RAW,
     ),
     # One partition: copies must meet, and one process handles far more articles than the world writes.
     Topic(ARTICLES, Article, "article id", 1, timedelta(days=3), "clean articles"),
@@ -77,7 +82,6 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(TAGGED, TaggedArticle, "article id", 4, timedelta(days=3), "articles with entities"),
     Topic(CLASSIFIED, ClassifiedArticle, "article id", 4, timedelta(days=30), "articles with entities and subjects"),
     Topic(DEAD_LETTERS, None, "as the refused record", 1, timedelta(days=30), "refused records, as they were"),
-    # Never compacted: the state at any earlier point is the fold of the log up to there.
     Topic(
         DEDUP_LOG,
         DedupLogEntry,
@@ -85,6 +89,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         1,
         RAW_RETENTION + DEDUP_WINDOW + OUTAGE_ALLOWANCE,
         "decisions of dedup, from which its state is rebuilt",
+        log_of=ARTICLES,
     ),
     Topic(REPLAYS, ReplayRecord, "run", 1, timedelta(days=90), "replays: what was asked, how far it is, who and when"),
 )

@@ -1,4 +1,5 @@
-"""`newsmill explain`: what ingest makes of a document, with what it removes struck out and the reason beside it."""
+"""`newsmill explain`: what ingest makes of a document, with what it removes struck out and the reason beside it; and
+what the article is about, with the words and sentences that say so."""
 
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ from rich.text import Text
 
 from newsmill.feed import FORMATS, Document, FileSource, expand
 from schemas import topics
-from workers import ingest
+from workers import classify, ingest
+from workers.classify.explain import explain_subjects
 from workers.ingest.draft import Draft
+from workers.ingest.language import FastTextIdentifier, identify
 from workers.ingest.text import RECURS
 from workers.stage import Record, Reject
 
@@ -39,7 +42,8 @@ _COLOURS: Final = {
 @click.option("--format", type=click.Choice(FORMATS), help="Format of the input, where suffix or content mislead.")
 @click.option("--colour/--no-colour", default=None, help="Default: colours on a terminal alone.")
 @click.option("--kept", is_flag=True, help="Without what is removed.")
-def command(files: tuple[str, ...], format: str | None, colour: bool | None, kept: bool) -> None:
+@click.option("--subjects", is_flag=True, help="With the subjects, and what speaks for each.")
+def command(files: tuple[str, ...], format: str | None, colour: bool | None, kept: bool, subjects: bool) -> None:
     """Show what ingest keeps of the documents in FILES (`-`: standard input).
 
     FILES are one stream: a line that many documents of one source have goes from those that come after. Lines that go
@@ -50,6 +54,8 @@ def command(files: tuple[str, ...], format: str | None, colour: bool | None, kep
     """
     console = Console(force_terminal=colour, no_color=colour is False, highlight=False, soft_wrap=True)
     stage = ingest.load()
+    classifier = classify.load() if subjects else None
+    languages = FastTextIdentifier()
     refused = False
     source = FileSource(expand(files, format), ingested_ms=time.time_ns() // 1_000_000, stdin=None)
     for number, document in enumerate(source.read({})):
@@ -63,6 +69,9 @@ def command(files: tuple[str, ...], format: str | None, colour: bool | None, kep
             continue
         for line in _lines(prepared, struck=console.is_terminal, kept=kept):
             console.print(line)
+        if classifier is not None:
+            for line in _subjects(classifier, languages, prepared):
+                console.print(line)
     sys.exit(1 if refused else 0)
 
 
@@ -83,6 +92,26 @@ def _lines(draft: Draft, *, struck: bool, kept: bool) -> Iterator[Text]:
         rows += [(cut.line, _removed(cut.text, cut.reason, struck)) for cut in draft.removed]
     for _number, row in sorted(rows, key=lambda pair: pair[0]):
         yield row
+
+
+def _subjects(stage: classify.ClassifyStage, languages: FastTextIdentifier, draft: Draft) -> Iterator[Text]:
+    """Yield for each subject its probability, name and id, the terms that speak for it, and the strongest sentence."""
+    body = "\n\n".join(draft.paragraphs)
+    language = identify(languages, f"{draft.headline}\n{body}", draft.declared_language).code
+    reasons = explain_subjects(stage, draft.headline, body, language)
+    yield Text()
+    if not reasons:
+        status = stage.subjects(draft.headline, body, language).status
+        yield Text(f"no subject: {status.replace('_', ' ')} (language {language})", style="dim")
+    for reason in reasons:
+        indent = "  " * reason.level
+        yield Text.assemble(
+            f"{indent}{reason.probability:.2f} ", (reason.name, "bold"), (f"  {reason.id}", "dim"),
+        )  # fmt: skip
+        if reason.terms:
+            yield Text(f"{indent}     {', '.join(term.text for term in reason.terms)}", style="dim")
+        if reason.sentences:
+            yield Text(f"{indent}     “{reason.sentences[0].text}”", style="dim italic")
 
 
 def _removed(text: str, reason: str, struck: bool) -> Text:

@@ -104,6 +104,14 @@ def test_what_cannot_be_created_says_why_and_the_rest_is_created(kafka: LocalKaf
     assert good.outcome == "created"
 
 
+def test_a_log_has_as_many_partitions_as_its_input(kafka: LocalKafka) -> None:
+    some = [t for t in topics.declared("follow.") if t.name.removeprefix("follow.") in ("news.raw", "news.ingest-log")]
+    with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
+        topics.create(admin, some[:1], replication_factor=1, partitions={"follow.news.raw": 7})
+        topics.create(admin, some, replication_factor=1)
+        assert [row.partitions for row in topics.describe(admin, some)] == [7, 7]
+
+
 def test_absent_topics_are_described_as_having_no_partitions(kafka: LocalKafka) -> None:
     with topics.admin_client({"bootstrap_servers": kafka.bootstrap}) as admin:
         rows = topics.describe(admin, renamed("absent"))

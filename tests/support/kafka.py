@@ -35,7 +35,11 @@ class Place:
             transaction_timeout_s=15.0,
             commit_timeout_s=20.0,
         )
-        counts = {t.name: partitions.get(t.name.removeprefix("news.").replace("-", "_"), 1) for t in topics.declared()}
+        counts = {
+            t.name: partitions.get(t.name.removeprefix("news.").replace("-", "_"), 1)
+            for t in topics.declared()
+            if t.log_of is None or t.name.removeprefix("news.").replace("-", "_") in partitions
+        }
         with topics.admin_client(clients.connection(self.settings)) as admin:
             topics.create(
                 admin,

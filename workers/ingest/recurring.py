@@ -30,7 +30,7 @@ LOOSE: Final = 0
 """A line that is no sentence, or a short one: a heading, a name, a button."""
 
 DOUBTED: Final = 1
-"""A sentence that speaks to the reader or of the site, or that the model of lines doubts."""
+"""A sentence that speaks to the reader or of the site."""
 
 PROSE: Final = 2
 """A sentence like those of articles, or a quote."""
@@ -54,15 +54,15 @@ class Lines(NamedTuple):
     places: tuple[int, ...]
 
 
-def lines_of(paragraphs: Sequence[str], folds: Sequence[str], doubted: frozenset[int] = frozenset()) -> Lines:
-    """Return the lines that are looked at; `doubted` are the numbers of the paragraphs that the model doubts."""
+def lines_of(paragraphs: Sequence[str], folds: Sequence[str]) -> Lines:
+    """Return the lines that are looked at."""
     found: dict[int, tuple[int, int]] = {}
     hashes = []
-    for number, (paragraph, fold) in enumerate(zip(paragraphs, folds, strict=True)):
+    for paragraph, fold in zip(paragraphs, folds, strict=True):
         made = int.from_bytes(hashlib.blake2b(fold.encode(), digest_size=HASH_BYTES).digest(), "big") if fold else -1
         hashes.append(made)
         if fold and made not in found:
-            found[made] = len(paragraph), _kind(paragraph, number in doubted)
+            found[made] = len(paragraph), _kind(paragraph)
     if len(found) > MOST_LINES:
         # By hash, so that most of the lines that two versions of a text have in common are looked at in both.
         order = sorted(found)
@@ -79,13 +79,11 @@ def lines_of(paragraphs: Sequence[str], folds: Sequence[str], doubted: frozenset
     )
 
 
-def _kind(line: str, doubted: bool) -> int:
+def _kind(line: str) -> int:
     if len(line) > _LONG_CHARS:
         return LONG
     if line.startswith(QUOTES):
         return PROSE
-    if doubted:
-        return DOUBTED
     if is_truncated(line) or not ends_like_prose(line) or (len(line) < _SENTENCE_CHARS and line.isascii()):
         return LOOSE
     return DOUBTED if may_address_the_reader(line) else PROSE

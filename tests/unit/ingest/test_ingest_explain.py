@@ -40,3 +40,20 @@ def test_refused_documents_say_why(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [str(tmp_path / "bad.ndjson")])
     assert result.exit_code == 1
     assert result.output.startswith("refused bad_field")
+
+
+def test_subjects_come_with_the_words_and_the_sentence_that_speak_for_them(tmp_path: Path) -> None:
+    verdict = "A judge sentenced the man to four years in prison for burglary, the court said."
+    text = f"Burglar is jailed\n\n{verdict} The police had found the stolen jewels in his garage in March."
+    (tmp_path / "court.txt").write_text(text, encoding="utf-8")
+    output = CliRunner().invoke(command, ["--subjects", str(tmp_path / "court.txt")]).output
+    head, _, reasons = output.partition("crime, law and justice  medtop:02000000")
+    assert head.splitlines()[-1].strip().startswith("0.")
+    assert "judge" in reasons.splitlines()[1]
+    assert f"“{verdict}”" in reasons
+
+
+def test_a_language_without_subjects_is_said(tmp_path: Path) -> None:
+    (tmp_path / "fi.txt").write_text("Tuomari tuomitsi miehen vankeuteen murrosta, kertoi oikeus maanantaina. " * 3)
+    output = CliRunner().invoke(command, ["--subjects", str(tmp_path / "fi.txt")]).output
+    assert output.splitlines()[-1] == "no subject: unsupported language (language fi)"
