@@ -22,7 +22,7 @@ pytestmark = pytest.mark.broker
 def newsmill(where: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NEWSMILL_")}
     environment |= {"NEWSMILL_BOOTSTRAP": where.settings.bootstrap, "NEWSMILL_NAMESPACE": where.settings.namespace}
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "-m", "newsmill", *arguments],
         cwd=REPOSITORY,
         env=environment,
