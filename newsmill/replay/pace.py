@@ -123,7 +123,7 @@ class Pace:
         """Return for how long to wait before the next batch, seconds; ask again after that. 0: it may go."""
         self._look()
         self._settle()
-        if self._debt <= 0:
+        if self._debt < 0.001:  # what rounding has left
             return 0.0
         # Asked again before the next look at the lag, which may change the limit.
         return min(self._debt / self.limit, EVERY_SECONDS / 2)
