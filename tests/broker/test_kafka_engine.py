@@ -66,6 +66,7 @@ def test_a_record_that_could_not_be_sent_is_not_lost_with_the_rest_committed(pla
         from kafka.errors import KafkaTimeoutError
 
         from newsmill.engines.kafka import producer as transactional
+        from newsmill.engines.kafka import transaction
 
         class Forgetful(transactional.KafkaProducer):  # type: ignore[misc]
             """The fourth record outlives its delivery timeout; the others arrive."""
