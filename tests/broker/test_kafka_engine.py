@@ -65,9 +65,10 @@ def test_a_record_that_could_not_be_sent_is_not_lost_with_the_rest_committed(pla
     def set_up(engine: KafkaEngine) -> None:
         from kafka.errors import KafkaTimeoutError
 
+        from newsmill.engines.kafka import producer as transactional
         from newsmill.engines.kafka import transaction
 
-        class Forgetful(transaction.KafkaProducer):  # type: ignore[misc]
+        class Forgetful(transactional.KafkaProducer):  # type: ignore[misc]
             """The fourth record outlives its delivery timeout; the others arrive."""
 
             sent = 0
@@ -80,11 +81,11 @@ def test_a_record_that_could_not_be_sent_is_not_lost_with_the_rest_committed(pla
                     future.exception = KafkaTimeoutError("the batch expired")
                 return future
 
-        real, transaction.KafkaProducer = transaction.KafkaProducer, Forgetful
+        real, transactional.KafkaProducer = transactional.KafkaProducer, Forgetful
         start = transaction.Transactor.start
 
         def restore(self: transaction.Transactor) -> None:
-            transaction.KafkaProducer = real
+            transactional.KafkaProducer = real
             transaction.Transactor.start = start
             start(self)
 
