@@ -63,7 +63,7 @@ types: $(DEV) ## check types
 
 .PHONY: test
 test: lint types ## run everything that must pass: lint, types, all tests but the long ones
-	$(BIN)/python -m pytest -m 'not chaos and not gameday'
+	$(BIN)/python -m pytest -m 'not chaos and not gameday' --numprocesses 2 --dist loadfile
 
 .PHONY: chaos
 chaos: $(DEV) ## run the long tests: workers and brokers killed over and over
