@@ -19,6 +19,7 @@ from tests.support.chaos.news import invented
 from tests.support.driver import Killed
 from tests.support.kafka import Place, Running, die_at
 from tests.support.replay import LIVE, feed, pipeline_of, replay, same_as_live, until_through
+from workers.dedup import DedupStage
 from workers.stage import Record
 
 pytestmark = pytest.mark.broker
@@ -109,9 +110,9 @@ def test_from_the_middle_of_the_pipeline(lived: Place) -> None:
 
 
 def test_records_of_an_older_version(lived: Place) -> None:
-    request = Request(topic=topics.UNIQUE, filters=Filters(made_by=(parse_made_by("dedup<2.0"),)))
+    request = Request(topic=topics.UNIQUE, filters=Filters(made_by=(parse_made_by("dedup<1.0"),)))
     assert replay(lived, "older", request).counts[RECORDS] == 0
-    request = Request(topic=topics.UNIQUE, filters=Filters(made_by=(parse_made_by("dedup<=2.0"),)), most=7)
+    request = Request(topic=topics.UNIQUE, filters=Filters(made_by=(parse_made_by(f"dedup<={DedupStage.version}"),)), most=7)
     assert replay(lived, "newer", request).counts[RECORDS] == 7
 
 
