@@ -112,7 +112,9 @@ def test_from_the_middle_of_the_pipeline(lived: Place) -> None:
 def test_records_of_an_older_version(lived: Place) -> None:
     request = Request(topic=topics.UNIQUE, filters=Filters(made_by=(parse_made_by("dedup<1.0"),)))
     assert replay(lived, "older", request).counts[RECORDS] == 0
-    request = Request(topic=topics.UNIQUE, filters=Filters(made_by=(parse_made_by(f"dedup<={DedupStage.version}"),)), most=7)
+    request = Request(
+        topic=topics.UNIQUE, filters=Filters(made_by=(parse_made_by(f"dedup<={DedupStage.version}"),)), most=7
+    )
     assert replay(lived, "newer", request).counts[RECORDS] == 7
 
 
