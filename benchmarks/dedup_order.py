@@ -76,4 +76,4 @@ def agreement(documents: Sequence[Document], shuffles: int) -> str:
 
 
 def _pairs(entries: Sequence[DedupLogEntry]) -> set[tuple[str, str]]:
-    return {tuple(sorted((a, b))) for group in members(entries) for n, a in enumerate(group) for b in group[:n]}  # type: ignore[misc]
+    return {(min(a, b), max(a, b)) for group in members(entries) for n, a in enumerate(group) for b in group[:n]}

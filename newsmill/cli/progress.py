@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from newsmill.feed import Input, Position
+from newsmill.progress import Bar
 
 _LINE_EVERY_S: Final = 10.0
 
@@ -32,29 +30,16 @@ class Meter:
         self._done: dict[str, int] = {}
         self._sum = 0
         self._started = self._last = time.monotonic()
-        self._bar: Progress | None = None
-        if not quiet and sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[counts]}"),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task(label, total=self._total or None, counts="")
+        self._bar = Bar(label, self._total, quiet=quiet)
 
     def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._bar.__exit__(kind, error, trace)
 
     @property
     def seconds(self) -> float:
@@ -73,9 +58,7 @@ class Meter:
         """Show `counts` beside the bar; off a terminal as a line, when it is time for one."""
         if self._quiet:
             return
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._sum, counts=counts)
-        elif time.monotonic() - self._last >= _LINE_EVERY_S:
+        if not self._bar.update(self._sum, counts) and time.monotonic() - self._last >= _LINE_EVERY_S:
             self._last = time.monotonic()
             share = f" ({100 * self._sum / self._total:.0f} % of the input)" if self._total else ""
             click.echo(f"newsmill: {counts}, {self.seconds:.0f} s{share}", err=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TextColumn, TimeRemainingColumn
+
+from newsmill.progress import Bar
 
 LINE_EVERY_S: Final = 10.0
 
@@ -41,31 +41,16 @@ class ReplayProgress:
         self._quiet = quiet
         self._clock = clock
         self._began = self._last = clock()
-        self._bar: Progress | None = None
-        if not quiet and sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[counts]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task(label, total=total or None, completed=done, counts="")
+        self._bar = Bar(label, total, done=done, quiet=quiet, more=(TextColumn("left"), TimeRemainingColumn()))
 
     def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._bar.__exit__(kind, error, trace)
 
     @property
     def seconds(self) -> float:
@@ -76,9 +61,7 @@ class ReplayProgress:
         """Show a line at once."""
         if self._quiet:
             return
-        if self._bar is not None:
-            self._bar.console.print(f"newsmill: {text}", markup=False, highlight=False)
-        else:
+        if not self._bar.say(f"newsmill: {text}"):
             click.echo(f"newsmill: {text}", err=True)
 
     def reached(self, done: int, counts: str) -> None:
@@ -86,9 +69,7 @@ class ReplayProgress:
         self._done = done
         if self._quiet:
             return
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, counts=counts)
-        elif self._clock() - self._last >= LINE_EVERY_S:
+        if not self._bar.update(done, counts) and self._clock() - self._last >= LINE_EVERY_S:
             self._last = self._clock()
             click.echo(f"newsmill: {self.line(counts)}", err=True)
 

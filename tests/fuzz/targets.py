@@ -50,7 +50,7 @@ def _documents() -> Iterator[bytes]:
 def _reader(read: Callable[[Any], Iterator[Any]], *, refusals: tuple[type[Exception], ...] = ()) -> Check:
     def check(data: bytes) -> None:
         try:
-            for piece in read(io.BufferedReader(io.BytesIO(data))):  # type: ignore[arg-type]
+            for piece in read(io.BufferedReader(io.BytesIO(data))):
                 assert piece is not None
         except refusals:
             pass
@@ -156,11 +156,11 @@ def _articles_through_dedup() -> tuple[Any, list[Any]]:
 
     value = b'{"url": "https://ellery.example/%d", "text": "The ferry to Port Alder was late on day %d, they said."}'
     records = [Record("news.raw", 0, n, b"key", value % (n, n), (), 1_795_500_000_000 + n) for n in range(2)]
-    articles = [outcome.messages[0] for outcome in IngestStage.load().process(records)]  # type: ignore[union-attr]
+    articles = [outcome.messages[0] for outcome in IngestStage.load().process(records)]
     dedup = DedupStage()
     outcomes = dedup.process([Record("news.articles", 0, n, m.key, m.value) for n, m in enumerate(articles)])
     dedup.commit()
-    return dedup, [outcome.log for outcome in outcomes]  # type: ignore[union-attr]
+    return dedup, [outcome.log for outcome in outcomes]
 
 
 def _planted() -> Check:
