@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from workers.ingest import labeller
-from workers.ingest.characters import clean_lines, folded
+from workers.ingest.characters import clean_lines, folded, folded_lines
 from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_prose, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
 from workers.ingest.lines import (
@@ -132,7 +132,7 @@ def _finished(
     for at in teasers([lines[at] for at in left]):
         gone[left[at]] = "teaser"
     left = [at for at in left if at not in gone]
-    folds = [folded(lines[at]) for at in left]
+    folds = folded_lines([lines[at] for at in left])
     again = repeats([lines[at] for at in left], folds)
     for at in again:
         gone[left[at]] = "repeat"
