@@ -102,7 +102,7 @@ def make_draft(incoming: Incoming) -> Draft:
         extra=extra,
         numbers=cleaned.numbers,
         removed=cleaned.removed,
-        lines=lines_of(cleaned.paragraphs, cleaned.folds),
+        lines=lines_of(cleaned.paragraphs, cleaned.folds, cleaned.doubts),
     )
 
 
@@ -165,11 +165,11 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
     `title` is what came along, cleaned.
     """
     paragraphs, folds = list(cleaned.paragraphs), list(cleaned.folds)
-    removed, numbers = list(cleaned.removed), list(cleaned.numbers)
+    removed, numbers, doubts = list(cleaned.removed), list(cleaned.numbers), list(cleaned.doubts)
 
     def take(reason: str | None) -> str:
         line, number = paragraphs.pop(0), numbers.pop(0)
-        del folds[0]
+        del folds[0], doubts[0]
         if reason:
             removed.append(Removed(number, line, reason))
         return line
@@ -186,7 +186,12 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
     if not headline:
         headline = headlines.from_text(paragraphs)
     cleaned = replace(
-        cleaned, paragraphs=paragraphs, folds=folds, numbers=numbers, removed=sorted(removed, key=lambda cut: cut.line)
+        cleaned,
+        paragraphs=paragraphs,
+        folds=folds,
+        numbers=numbers,
+        doubts=doubts,
+        removed=sorted(removed, key=lambda cut: cut.line),
     )
     return headline, cleaned, byline or cleaned.byline
 

@@ -101,6 +101,9 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
 
 _FIRST_WORDS: Final = words_of("first-words.txt")
 """First words of the rules below, as far as they can begin a sentence."""
+_FIRST_CHARS: Final = 30
+_THE_ARTICLE: Final = ("story", "article", "content")
+"""What follows `the` in them."""
 
 _BEGINNING: Final = re.compile("|".join(f"(?:{pattern})$" for _kind, pattern in _BEGINNINGS))
 _BEGINNING_KINDS: Final = tuple((kind, re.compile(f"(?:{pattern})$")) for kind, pattern in _BEGINNINGS)
@@ -149,10 +152,13 @@ def furniture_kind(line: str) -> str | None:
     """Return what kind of furniture a cleaned line is (`ad`, `caption`, ...), or None when it may be the article."""
     if len(line) > MAX_FURNITURE_CHARS:
         return None
-    if len(line) > _SHORT_CHARS and line[0] in _SENTENCE_STARTS and line.endswith(PROSE_ENDS[:3]):
-        # Most lines are such sentences: a look at the first word tells nearly all that the rules would.
-        text = line[:_SHORT_CHARS].lower()
-        if text.partition(" ")[0] not in _FIRST_WORDS and "serv" not in line and ": " not in line and "|" not in line:
+    if len(line) > _SHORT_CHARS and line[0] in _SENTENCE_STARTS and line.endswith(PROSE_ENDS[:5]):
+        # Most lines are such sentences: a look at the first words tells nearly all that the rules would.
+        first, _, rest = line[:_FIRST_CHARS].lower().partition(" ")
+        if (
+            (first not in _FIRST_WORDS or (first == "the" and not rest.startswith(_THE_ARTICLE)))
+            and "serv" not in line and ": " not in line and "|" not in line
+        ):  # fmt: skip
             return None
     text = _lowered(line)
     plain = text.strip(_TRIMMED)

@@ -23,6 +23,7 @@ from workers.ingest.labeller import SCALE, Weights, dump
 from workers.ingest.lines import SIZE, features, headings_of, main_span
 from workers.ingest.pages import Lines, read_labelled
 from workers.ingest.text import split_lines
+from workers.ingest.wording import first_words
 
 _COMPOSED: Final = 3_508
 """Pages that are put together: four for each of the 877 articles."""
@@ -54,7 +55,7 @@ def train(pages: Iterable[Lines]) -> Weights:
         texts = [text for text, _label in lines]
         kinds = [furniture_kind(text) for text in texts]
         headings = headings_of(texts, kinds)
-        rows = features(texts, kinds, headings, main_span(texts, kinds, headings))
+        rows = features(texts, kinds, headings, main_span(texts, kinds, headings), first_words(texts))
         trainer.append(
             [[str(number) for number in row] for row in rows], ["A" if label else "O" for _text, label in lines]
         )
