@@ -139,11 +139,6 @@ def _folded_letter(letter: str) -> str:
     return folded(letter)
 
 
-def beyond_ascii(text: str) -> str:
-    """Return the characters of `text` that are not ASCII: searching them is faster than searching it."""
-    return "" if text.isascii() else text.encode("utf-8", "replace").translate(None, _ASCII).decode()
-
-
 def _fewer_marks(run: re.Match[str]) -> str:
     kept = []
     marks = 0

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas.keys import digest
-from workers.ingest.characters import beyond_ascii, folded
+from workers.ingest.characters import folded
 
 # Han, Hiragana, Katakana, Bopomofo: written without spaces.
 _IDEOGRAPHS: Final = re.compile(
     "[\u2e80-\u2fdf\u3005-\u3007\u3041-\u30fe\u3105-\u312f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+_ASCII: Final = bytes(range(128))
 _CJK_MARKS: Final = re.compile("[\u3000-\u3004\u3008-\u303f\u30fb\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]")
 
 
@@ -36,8 +37,8 @@ def word_count(paragraphs: Sequence[str]) -> int:
     word processors count. Thai, Lao, Khmer and Burmese, which write no spaces, are counted by the phrase."""
     # Cleaned paragraphs have single spaces between words and none at their ends.
     text = "\n".join(paragraphs)
-    if not _IDEOGRAPHS.search(beyond_ascii(text)):
-        encoded = text.encode("utf-8", "replace")
-        return len(encoded) - len(encoded.translate(None, b" ")) + len(paragraphs)  # faster than counting
+    encoded = text.encode("utf-8", "replace")  # bytes are counted and looked through faster than text
+    if not _IDEOGRAPHS.search(encoded.translate(None, _ASCII).decode()):
+        return len(encoded) - len(encoded.translate(None, b" ")) + len(paragraphs)
     text = _IDEOGRAPHS.sub(" 字 ", _CJK_MARKS.sub(" ", text))
     return sum(max(1, len(paragraph.split())) for paragraph in text.split("\n"))

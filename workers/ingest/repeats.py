@@ -55,7 +55,14 @@ def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
     }
     order = [index for index in range(len(folds)) if index not in gone]
     counts = Counter(folds[index] for index in order)
-    joined = "\n".join(folds[index] for index in order)
+    # The longest first, so that what may hold a paragraph stands before a place that its length tells.
+    longest = sorted((folds[index] for index in order), key=len, reverse=True)
+    joined = "\n".join(longest)
+    ends: dict[int, int] = {}
+    end = 0
+    for fold in longest:
+        ends.setdefault(len(fold), end)
+        end += len(fold) + 1
     searches = _SEARCH_BUDGET // (len(joined) + 1)
     seen: Counter[str] = Counter()
     for index in order:
@@ -65,7 +72,8 @@ def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
             continue
         if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:
             searches -= 1
-            if joined.count(fold) > counts[fold] or (quote and _said_in_parts(paragraphs[index], fold, folds, joined)):
+            within = joined.find(fold, 0, ends[len(fold)]) >= 0
+            if within or (quote and _said_in_parts(paragraphs[index], fold, folds, joined)):
                 gone.add(index)  # it stands inside a longer paragraph, too
                 continue
         if 1 < counts[fold] < _REFRAIN:
