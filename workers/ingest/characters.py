@@ -41,6 +41,7 @@ sorts them in time that grows with the square of their number."""
 _MARK_RUN: Final = re.compile(rf"[^\w\x00-\x7f]{{{_MOST_MARKS + 1},}}")
 
 _ASCII: Final = bytes(range(128))
+_LOWER: Final = bytes(range(128)).lower() + bytes(range(128, 256))
 _BEYOND_ASCII: Final = bytes(range(128, 256))
 _PLAIN_ASCII: Final = b"\n\r" + bytes(range(0x20, 0x7F))
 
@@ -105,8 +106,11 @@ def folded(text: str) -> str:
     >>> folded("« L’ÉTÉ », 2 ½")
     'lete212'
     """
-    if text.isascii():
-        return text.lower().encode().translate(None, _ASCII_NOT_ALNUM).decode()
+    found = _folded(text, _ASCII_NOT_ALNUM)
+    return _folded_whole(text) if found is None else found
+
+
+def _folded_whole(text: str) -> str:
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     # ASCII first and in bulk: most of what goes is spaces.
     plain = plain.encode("utf-8", "replace").translate(None, _ASCII_NOT_ALNUM).decode()
@@ -115,28 +119,38 @@ def folded(text: str) -> str:
 
 def folded_lines(lines: Sequence[str]) -> list[str]:
     """Return `folded` of each line; much faster for many lines in one alphabet."""
-    text = "\n".join(lines)
-    gone = _ASCII_NEITHER_ALNUM_NOR_NEWLINE
-    if not text.isascii():
-        # Folding goes by the character: what stands around one changes only the order of marks, and they go.
-        letters = set(text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass"))
+    found = _folded("\n".join(lines), _ASCII_NEITHER_ALNUM_NOR_NEWLINE)
+    if found is not None and found.count("\n") == len(lines) - 1:
+        return found.split("\n")
+    return [folded(line) for line in lines]
+
+
+def _folded(text: str, gone: bytes) -> str | None:
+    """`text` in lower case, folded, without the ASCII characters `gone`; None when it has too many others.
+
+    Folding goes by the character: what stands around one changes only the order of marks, and they go.
+    """
+    encoded = text.encode("utf-8", "surrogatepass")
+    if odd := encoded.translate(None, _ASCII):
+        letters = set(odd.decode("utf-8", "surrogatepass"))
         if len(letters) > _MOST_LETTERS:
-            return [folded(line) for line in lines]
+            return None
         folds = {letter: _folded_letter(letter) for letter in sorted(letters)}
-        only_ascii = all(fold.isascii() for fold in folds.values())
-        for letter, fold in folds.items():
-            if fold or not only_ascii:
-                text = text.replace(letter, fold)
+        only_ascii = all(map(str.isascii, folds.values()))
+        if not only_ascii or any(folds.values()):
+            for letter, fold in folds.items():
+                if fold or not only_ascii:
+                    text = text.replace(letter, fold)
+            encoded = text.encode("utf-8", "surrogatepass")
         if only_ascii:
-            gone += _BEYOND_ASCII  # quotes, dashes and the like
+            gone += _BEYOND_ASCII  # what is left is quotes, dashes and the like
     # Bytes know no lower case but that of ASCII; the other letters are in theirs.
-    found = text.encode("utf-8", "surrogatepass").lower().translate(None, gone).decode().split("\n")
-    return found if len(found) == len(lines) else [folded(line) for line in lines]
+    return encoded.translate(_LOWER, gone).decode()
 
 
 @lru_cache(maxsize=4096)
 def _folded_letter(letter: str) -> str:
-    return folded(letter)
+    return _folded_whole(letter)
 
 
 def _fewer_marks(run: re.Match[str]) -> str:

@@ -19,6 +19,8 @@ SCALE: Final = 256
 
 NAME: Final = "lines.weights"
 
+_SURE: Final = 8 * SCALE
+
 
 class WeightsError(ValueError):
     """The text is no weights for these features."""
@@ -65,9 +67,10 @@ def dump(weights: Weights) -> str:
 
 
 def scores(weights: Weights, rows: Sequence[Sequence[int]]) -> list[int]:
-    """Return for each line how much its own features speak for the article; below 0 they speak against it."""
+    """Return for each line how much its own features speak for the article; below 0 they speak against it. A line
+    without features is surely the article."""
     unary = weights.unary
-    return [sum(map(unary.__getitem__, row)) for row in rows]
+    return [sum(map(unary.__getitem__, row)) if row else _SURE for row in rows]
 
 
 def label(weights: Weights, scored: Sequence[int]) -> list[bool]:

@@ -23,7 +23,7 @@ from workers.ingest.furniture import (
     is_truncated,
     words_of,
 )
-from workers.ingest.wording import Words, capitals, roles
+from workers.ingest.wording import Words, capitals, may_address_the_reader, roles
 
 FORMAT: Final = "2"
 """Version of the templates: weights of another don't fit."""
@@ -40,6 +40,9 @@ _PROSE_CHARS: Final = 60
 
 _LONG: Final = 250
 """Length, in characters, from which a line of prose is an article's rather than a teaser's: it ends a list."""
+
+_SURE_CHARS: Final = 100
+"""Length of a sentence that is surely the article between two others."""
 
 _MOST_WORTH: Final = 800
 _LINE_COST: Final = 20
@@ -123,18 +126,20 @@ def features(
     headings: Sequence[int],
     span: tuple[int, int],
     words: Words,
+    *,
+    every: bool = False,
 ) -> list[tuple[int, ...]]:
     """Return the features of each cleaned line: for each template one number below `SIZE`.
 
     `kinds` are the kinds of furniture (`furniture_kind`), `headings` what lines head (`headings_of`),
-    `span` the densest stretch of prose (`main_span`), `words` the lines' `first_words`.
+    `span` the densest stretch of prose (`main_span`), `words` the lines' `first_words`. Unless `every` line is asked
+    for, those that are surely the article have none: sentences between sentences, of which none speaks of the page.
     """
     kind_at = [KINDS.index(kind) + 1 if kind else 0 for kind in kinds]
     shapes = [_FURNITURE if kind else _shape(line) for line, kind in zip(lines, kinds, strict=True)]
     prose = _prose(lines, kinds)
     total = sum(prose)
     shared = _shared_words(words, prose)
-    capital = capitals(lines, words)
     counts = Counter(lines)
     first, last = span
     near = _windows(prose)
@@ -144,6 +149,18 @@ def features(
     before = 0
     heading, since = 0, 0
     for at, line in enumerate(lines):
+        length = prose[at]
+        if (
+            length >= _SURE_CHARS
+            and not every and not heading and not headings[at]
+            and first < at < last
+            and prose[at - 1] and prose[at + 1]
+            and not remarks[at]
+            and not may_address_the_reader(words[at])
+        ):  # fmt: skip
+            found.append(())
+            before += length
+            continue
         shape, coarse = shapes[at], _COARSE_OF[shapes[at]]
         near_before = bisect_right(_MASSES, near[at][0])
         near_after = bisect_right(_MASSES, near[at][1])
@@ -161,7 +178,7 @@ def features(
             cased, function, common, site = 4, 4, 5, 0
         else:
             function_words, of_site, to_reader = roles(words[at])
-            cased, function = _shares(len(words[at]), capital[at], function_words)
+            cased, function = _shares(len(words[at]), capitals(line, words[at]), function_words)
             site = min(of_site, 3) * 2 + (to_reader > 0)
             common = shared[at]
         row = (
@@ -177,7 +194,7 @@ def features(
             near_after * _COARSE + coarse,
             near_before * 6 + near_after,
             bisect_right(_MASSES, before) * _COARSE + coarse,
-            bisect_right(_MASSES, total - before - prose[at]) * _COARSE + coarse,
+            bisect_right(_MASSES, total - before - length) * _COARSE + coarse,
             (heading * 6 + bisect_right(_DISTANCES, since)) * _COARSE + coarse,
             remarks[at] * _COARSE + coarse,
             cased * _COARSE + coarse,
@@ -193,13 +210,13 @@ def features(
             _first_sign(line) * _COARSE + coarse,
         )
         found.append(tuple(map(add, OFFSETS, row)))
-        before += prose[at]
+        before += length
         if headings[at]:
             heading, since = headings[at], 0
         elif heading:
             since += 1
             # A long paragraph ends a list of other articles. A comment may be as long as it likes.
-            if prose[at] >= _LONG and heading == 1:
+            if length >= _LONG and heading == 1:
                 heading = 0
     return found
 

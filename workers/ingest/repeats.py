@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from workers.ingest.characters import folded
 
 QUOTES: Final = ("“", '"', "”", "„", "«", "»", "‘", "'", "‹", "「", "『", "❝")
 """What a quote begins with."""
+_QUOTES: Final = frozenset(QUOTES)
 
 _QUOTE_CHARS: Final = 40
 """Shortest folded quote that is taken for a pull quote when it comes again: shorter ones are said twice in earnest."""
@@ -50,11 +51,13 @@ def _said_in_parts(quote: str, fold: str, folds: Sequence[str], joined: str) -> 
 
 def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
     """Return the numbers of the paragraphs that only say again what stands elsewhere. `folds` are their folds."""
-    gone = {
-        index for index, fold in enumerate(folds) if index and len(fold) >= _ADJACENT_CHARS and fold == folds[index - 1]
-    }
-    order = [index for index in range(len(folds)) if index not in gone]
-    counts = Counter(folds[index] for index in order)
+    gone: set[int] = set()
+    counts: Mapping[str, int] = dict.fromkeys(folds, 1)
+    order: Sequence[int] = range(len(folds))
+    if len(counts) < len(folds):
+        gone = {at for at, fold in enumerate(folds) if at and len(fold) >= _ADJACENT_CHARS and fold == folds[at - 1]}
+        order = [index for index in order if index not in gone]
+        counts = Counter(folds[index] for index in order)
     # The longest first, so that what may hold a paragraph stands before a place that its length tells.
     longest = sorted((folds[index] for index in order), key=len, reverse=True)
     joined = "\n".join(longest)
@@ -67,7 +70,7 @@ def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
     seen: Counter[str] = Counter()
     for index in order:
         fold = folds[index]
-        quote = paragraphs[index].startswith(QUOTES)
+        quote = paragraphs[index][0] in _QUOTES
         if len(fold) < (_QUOTE_CHARS if quote else _REPEAT_CHARS):
             continue
         if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:

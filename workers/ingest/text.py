@@ -105,18 +105,22 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
             name = name or byline(lines[at])
             gone[at] = "date" if is_date_line(lines[at]) else "byline"
     headline = folded(lines[found.line]) if found.line is not None else ""
-    for at, line in enumerate(lines):
+    for at in range(min(max(start, found.body), len(lines))):
         if at in gone or at == found.line:
             continue
-        if (at < start and not inside[at]) or (at < start and found.line is not None):
-            gone[at] = _why(line, 0)
-        elif at < found.body and found.line is not None and folded(line) == headline:
+        if at < start and (not inside[at] or found.line is not None):
+            gone[at] = _why(lines[at], 0)
+        elif at < found.body and found.line is not None and folded(lines[at]) == headline:
             gone[at] = "headline_again"
-    heading = 0
-    for at, line in enumerate(lines):
-        heading = 0 if inside[at] or at < found.body else heading_kind(line) or heading
-        if not inside[at] and at not in gone and at != found.line:
-            gone[at] = _why(line, heading)
+    heading, before = 0, -1
+    for at in [at for at, is_in in enumerate(inside) if not is_in]:
+        if at < found.body or before != at - 1:
+            heading = 0
+        if at >= found.body:
+            heading = heading_kind(lines[at]) or heading
+        if at not in gone and at != found.line:
+            gone[at] = _why(lines[at], heading)
+        before = at
     left = [at for at in range(len(lines)) if at not in gone and at != found.line]
     return _finished(lines, words, left, gone, found.line, name, doubted)
 

@@ -55,7 +55,8 @@ def train(pages: Iterable[Lines]) -> Weights:
         texts = [text for text, _label in lines]
         kinds = [furniture_kind(text) for text in texts]
         headings = headings_of(texts, kinds)
-        rows = features(texts, kinds, headings, main_span(texts, kinds, headings), first_words(texts))
+        span = main_span(texts, kinds, headings)
+        rows = features(texts, kinds, headings, span, first_words(texts), every=True)
         trainer.append(
             [[str(number) for number in row] for row in rows], ["A" if label else "O" for _text, label in lines]
         )

@@ -12,7 +12,7 @@ from typing import Final
 
 from workers.ingest.furniture import words_of
 
-HEAD_CHARS: Final = 120
+HEAD_CHARS: Final = 100
 """Characters of a line whose words are looked at: what speaks to the reader does so at once."""
 
 _SITE_SHARE: Final = 25
@@ -39,13 +39,14 @@ Words = list[list[str]]
 
 def first_words(lines: Sequence[str]) -> Words:
     """Return the words at the beginning of each line, lower case; signs other than full stops and commas stay on."""
-    return [row.split() for row in _heads(lines).lower().split("\n")] if lines else []
+    # In one text, a line each: a call for all of them costs as much as one for each.
+    heads = "\n".join([line[:HEAD_CHARS] for line in lines])
+    return [row.split() for row in _without_stops(heads.lower()).split("\n")] if lines else []
 
 
-def capitals(lines: Sequence[str], words: Words) -> list[int]:
-    """Return how many of the first words of each line have a capital. `words` are their `first_words`."""
-    rows = _heads(lines).split("\n") if lines else []
-    return [sum(map(ne, row.split(), lower)) for row, lower in zip(rows, words, strict=True)]
+def capitals(line: str, words: Sequence[str]) -> int:
+    """Return how many of the first words of a line have a capital. `words` are its `first_words`."""
+    return sum(map(ne, _without_stops(line[:HEAD_CHARS]).split(), words))
 
 
 def roles(words: Sequence[str]) -> tuple[int, int, int]:
@@ -70,6 +71,5 @@ def speaks_of_the_site(lines: Sequence[str]) -> bool:
     return _SITE_SHARE * sum(map(_SITE_WORDS.__contains__, words)) > len(words)
 
 
-def _heads(lines: Sequence[str]) -> str:
-    """The beginnings of the lines in one text, a line each: a call for all of them costs as much as one for each."""
-    return "\n".join([line[:HEAD_CHARS] for line in lines]).replace(".", " ").replace(",", " ")
+def _without_stops(text: str) -> str:
+    return text.replace(".", " ").replace(",", " ")
