@@ -45,8 +45,8 @@ _LOWER: Final = bytes(range(128)).lower() + bytes(range(128, 256))
 _BEYOND_ASCII: Final = bytes(range(128, 256))
 _PLAIN_ASCII: Final = b"\n\r" + bytes(range(0x20, 0x7F))
 
-# In UTF-8: the tab, letters and signs up to U+02FF, the no-break space, hyphens, dashes, quotes, bullets, ellipsis, euro. Most
-# texts in Latin letters hold nothing else beyond ASCII, and all of it is in NFC and stays as it is.
+# In UTF-8: the tab, letters and signs up to U+02FF, the no-break space, hyphens, dashes, quotes, bullets, ellipsis,
+# euro. Most texts in Latin letters hold nothing else beyond ASCII, and all of it is in NFC and stays as it is.
 _PLAIN_LETTERS: Final = re.compile(
     rb"(?:\t|\xc2[\xa0-\xac\xae-\xbf]|[\xc3-\xcb][\x80-\xbf]|\xe2(?:\x80[\x90-\xa2\xa6]|\x82\xac))*+"
 )

@@ -17,7 +17,7 @@ MAX_HEADING_CHARS: Final = 90
 
 _SHORT_CHARS: Final = 130
 _SENTENCE_STARTS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ“\"'‘")
-_SENTENCE_ENDS: Final = frozenset(".!?”\"")
+_SENTENCE_ENDS: Final = frozenset('.!?”"')
 
 _TRIMMED: Final = " \t:.…-–—|*·•►▶▼»›«‹>#[](){}_=~+"
 

@@ -56,10 +56,11 @@ class LanguageIdentifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """ISO 639-1 code or `und`, and its probability, rounded to 3 decimals."""
+    """ISO 639-1 code or `und`, its probability, rounded to 3 decimals, and whether it is what was declared."""
 
     code: str
     confidence: float
+    declared: bool = False
 
 
 class FastTextIdentifier:
@@ -104,7 +105,7 @@ def identify(identifier: LanguageIdentifier, text: str, declared: str | None) ->
         return Language(best, confidence)
     named = language_code(declared) if declared else None
     if named:
-        return Language(named, _rounded(scores.get(named, 0.0)))
+        return Language(named, _rounded(scores.get(named, 0.0)), declared=True)
     return Language(UNKNOWN, confidence)
 
 

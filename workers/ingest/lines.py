@@ -145,7 +145,7 @@ def features(
     near = _windows(prose)
     remarks = _near(lines, shapes)
     padded = [_EDGE, _EDGE, *shapes, _EDGE, _EDGE]
-    found = []
+    found: list[tuple[int, ...]] = []
     before = 0
     heading, since = 0, 0
     for at, line in enumerate(lines):

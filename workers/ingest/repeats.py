@@ -9,9 +9,8 @@ from typing import Final
 
 from workers.ingest.characters import folded
 
-QUOTES: Final = ("“", '"', "”", "„", "«", "»", "‘", "'", "‹", "「", "『", "❝")
+QUOTES: Final = frozenset("“\"”„«»‘'‹「『❝")
 """What a quote begins with."""
-_QUOTES: Final = frozenset(QUOTES)
 
 _QUOTE_CHARS: Final = 40
 """Shortest folded quote that is taken for a pull quote when it comes again: shorter ones are said twice in earnest."""
@@ -70,7 +69,7 @@ def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
     seen: Counter[str] = Counter()
     for index in order:
         fold = folds[index]
-        quote = paragraphs[index][0] in _QUOTES
+        quote = paragraphs[index][0] in QUOTES
         if len(fold) < (_QUOTE_CHARS if quote else _REPEAT_CHARS):
             continue
         if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:

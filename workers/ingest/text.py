@@ -7,7 +7,7 @@ again, for what is the article's text and yet stands in the wrong place: lists o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -70,8 +70,10 @@ class Cleaned:
     numbers: list[int] = field(default_factory=list)
     """The line of each paragraph."""
     doubts: list[bool] = field(default_factory=list)
-    """Whether each paragraph may be the page's rather than the article's: it speaks to the reader or of the site, or its
-    own features tell against it and only its neighbours are for it."""
+    """Whether each paragraph may be the page's rather than the article's: it speaks to the reader or of the site, or
+    its own features tell against it and only its neighbours are for it."""
+    standfirst: str | None = None
+    """The paragraph that is the standfirst: the sentence or two between headline and byline that sum the story up."""
 
 
 RECURS: Final = "recurs_in_source"
@@ -98,8 +100,10 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
     found = find_headline(lines, kinds, inside, title)
     start = found.line if found.line is not None else next((at for at, is_in in enumerate(inside) if is_in), 0)
     name = None
+    standfirst = None
     if found.line is not None and _is_standfirst(lines, found.line + 1, found.body):
         inside[found.line + 1] = True
+        standfirst = lines[found.line + 1]
     for at in range(start, min(found.body, len(lines))):
         if at != found.line and is_about(lines[at]):
             name = name or byline(lines[at])
@@ -122,7 +126,8 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
             gone[at] = _why(lines[at], heading)
         before = at
     left = [at for at in range(len(lines)) if at not in gone and at != found.line]
-    return _finished(lines, words, left, gone, found.line, name, doubted)
+    cleaned = _finished(lines, words, left, gone, found.line, name, doubted)
+    return replace(cleaned, standfirst=standfirst) if standfirst in cleaned.paragraphs[:1] else cleaned
 
 
 def clean_paragraphs(paragraphs: list[str]) -> Cleaned:
@@ -150,7 +155,7 @@ def _finished(
     for at in again:
         gone[left[at]] = "repeat"
     kept = [number for number in range(len(left)) if number not in again]
-    quotes = [at for at, reason in gone.items() if reason == "page" and lines[at].startswith(QUOTES)]
+    quotes = [at for at, reason in gone.items() if reason == "page" and lines[at][0] in QUOTES]
     if quotes:
         said = "\n".join(folds[number] for number in kept)
         for at in quotes[:_MOST_QUOTES]:
