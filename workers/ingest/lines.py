@@ -67,6 +67,7 @@ _DATE: Final = re.compile(
     r"|\b\d{1,2} (?:hours?|hrs?|mins?|minutes?|days?|weeks?) ago\b"
 )
 _DATE_WORDS: Final = words_of("date-words.txt")
+_QUOTES: Final = frozenset('“”„«»"')
 _LISTED: Final = re.compile(r"(?:[-–—•*·+▪►]|\d{1,2}[.)])\s")
 
 _SHAPES: Final = 3 * (len(_LENGTHS) + 1) + 2
@@ -97,14 +98,19 @@ TEMPLATES: Final[tuple[tuple[str, int], ...]] = (
     ("capitals", 5 * _COARSE),
     ("function words", 5 * _COARSE),
     ("shared words", 6 * _COARSE),
-    ("site and reader words", 8 * _COARSE),
+    ("site and reader words", 16 * _COARSE),
     ("place by the main span", 9 * _COARSE),
     ("place by shape", 9 * _SHAPES),
     ("place and shared words", 9 * 6 * _COARSE),
-    ("place and site words", 9 * 8 * _COARSE),
+    ("place and site words", 9 * 16 * _COARSE),
     ("marks", 128),
     ("marks by coarse shape", 128 * _COARSE),
     ("first sign", 6 * _COARSE),
+    ("list", 16 * _COARSE),
+    ("speaking near", 9 * 16),
+    ("press words", 4 * _COARSE),
+    ("press, site and reader words", 4 * 16),
+    ("place and press words", 9 * 4 * _COARSE),
 )
 """Names of the templates, and how many values each has."""
 
@@ -144,6 +150,7 @@ def features(
     first, last = span
     near = _windows(prose)
     remarks = _near(lines, shapes)
+    spoken = [may_address_the_reader(line) for line in words]
     padded = [_EDGE, _EDGE, *shapes, _EDGE, _EDGE]
     found: list[tuple[int, ...]] = []
     before = 0
@@ -156,7 +163,7 @@ def features(
             and first < at < last
             and prose[at - 1] and prose[at + 1]
             and not remarks[at]
-            and not may_address_the_reader(words[at])
+            and not spoken[at]
         ):  # fmt: skip
             found.append(())
             before += length
@@ -173,14 +180,21 @@ def features(
             + (32 if "?" in line or "!" in line else 0)
             + (64 if line.endswith(")") else 0)
         )
+        listed = (
+            (1 if marks & 8 else 0)
+            + (2 if at and _LISTED.match(lines[at - 1]) else 0)
+            + (4 if at + 1 < len(lines) and _LISTED.match(lines[at + 1]) else 0)
+            + (8 if at and lines[at - 1].endswith(":") else 0)
+        )
         place = _place(at, first, last)
         if coarse == 3 and len(line) > _SPEAKS_FOR_ITSELF:
-            cased, function, common, site = 4, 4, 5, 0
+            cased, function, common, site, press = 4, 4, 5, 0, 0
         else:
-            function_words, of_site, to_reader = roles(words[at])
+            function_words, of_site, to_reader, of_press = roles(words[at])
             cased, function = _shares(len(words[at]), capitals(line, words[at]), function_words)
-            site = min(of_site, 3) * 2 + (to_reader > 0)
-            common = shared[at]
+            # Who is quoted may say `you`; who says it without a quote speaks to the reader.
+            site = min(of_site, 3) * 4 + (0 if not to_reader else 1 if has_quote(line) else min(to_reader, 2) + 1)
+            common, press = shared[at], min(of_press, 3)
         row = (
             shape,
             shape * _SHAPES + padded[at + 1],
@@ -204,10 +218,15 @@ def features(
             place * _COARSE + coarse,
             place * _SHAPES + shape,
             (place * 6 + common) * _COARSE + coarse,
-            (place * 8 + site) * _COARSE + coarse,
+            (place * 16 + site) * _COARSE + coarse,
             marks,
             marks * _COARSE + coarse,
             _first_sign(line) * _COARSE + coarse,
+            listed * _COARSE + coarse,
+            (_spoken(spoken, at - 1) * 3 + _spoken(spoken, at + 1)) * 16 + site,
+            press * _COARSE + coarse,
+            press * 16 + site,
+            (place * 4 + press) * _COARSE + coarse,
         )
         found.append(tuple(map(add, OFFSETS, row)))
         before += length
@@ -224,6 +243,11 @@ def features(
 def has_date(line: str) -> bool:
     """Return whether a date or a time of day stands in the first 120 characters of a line."""
     return _DIGIT.search(line, 0, 120) is not None and _DATE.search(line, 0, 120) is not None
+
+
+def has_quote(line: str) -> bool:
+    """Return whether somebody is quoted in a line."""
+    return not _QUOTES.isdisjoint(line)
 
 
 def is_date_line(line: str) -> bool:
@@ -304,6 +328,11 @@ def main_span(lines: Sequence[str], kinds: Sequence[str | None], headings: Seque
         elif score > best:
             best, first, last = score, start, at
     return first, last
+
+
+def _spoken(spoken: Sequence[bool], at: int) -> int:
+    """Whether a line may address the reader (2) or not (1); 0 where there is none."""
+    return 1 + spoken[at] if 0 <= at < len(spoken) else 0
 
 
 def _place(at: int, first: int, last: int) -> int:

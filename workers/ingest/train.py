@@ -90,8 +90,10 @@ def main() -> None:
     parser.add_argument("--articles", type=Path, required=True)
     parser.add_argument("--pages", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--without", nargs="*", default=[], help="outlets to leave out, to measure on them")
     options = parser.parse_args()
     labelled = [page for page in read_labelled(options.pages) if page.split == "tune"]
+    labelled = [page for page in labelled if page.outlet not in options.without]
     furniture = [text for page in labelled for kind, text in page.lines if kind in _FURNITURE_KINDS]
     pages = list(composed(read_sources(options.articles), furniture, _COMPOSED))
     pages = [[(clean_line(text), label) for text, label in page] for page in pages]

@@ -21,13 +21,18 @@ _FUNCTION_WORDS: Final = words_of("function-words.txt")
 _SITE_WORDS: Final = words_of("site-words.txt")
 _TELLTALES: Final = words_of("telltale-words.txt")
 _READER_WORDS: Final = words_of("reader-words.txt")
+_PRESS_WORDS: Final = words_of("press-words.txt")
 _ADDRESSING: Final = _SITE_WORDS | _TELLTALES | _READER_WORDS
 
 _SITE: Final = 1 << 10
 _READER: Final = 1 << 20
+_PRESS: Final = 1 << 30
 _ROLES: Final = {
-    word: (word in _FUNCTION_WORDS) + _SITE * (word in _SITE_WORDS) + _READER * (word in _READER_WORDS)
-    for word in sorted(_FUNCTION_WORDS | _SITE_WORDS | _READER_WORDS)
+    word: (word in _FUNCTION_WORDS)
+    + _SITE * (word in _SITE_WORDS)
+    + _READER * (word in _READER_WORDS)
+    + _PRESS * (word in _PRESS_WORDS)
+    for word in sorted(_FUNCTION_WORDS | _SITE_WORDS | _READER_WORDS | _PRESS_WORDS)
 }
 """What a word is, as numbers that are summed up in one pass."""
 
@@ -49,10 +54,11 @@ def capitals(line: str, words: Sequence[str]) -> int:
     return sum(map(ne, _without_stops(line[:HEAD_CHARS]).split(), words))
 
 
-def roles(words: Sequence[str]) -> tuple[int, int, int]:
-    """Return how many words are function words, how many speak of the page, and how many to the reader."""
+def roles(words: Sequence[str]) -> tuple[int, int, int, int]:
+    """Return how many words are function words, how many speak of the page, how many to the reader, and how many are
+    about writing and reading."""
     packed = sum(filter(None, map(_ROLES.get, words)))
-    return packed % _SITE, packed % _READER // _SITE, packed // _READER
+    return packed % _SITE, packed % _READER // _SITE, packed % _PRESS // _READER, packed // _PRESS
 
 
 def may_address_the_reader(words: Sequence[str]) -> bool:
