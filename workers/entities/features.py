@@ -21,9 +21,6 @@ from workers.entities.lexicon import cluster_attributes, cluster_of, lists_of
 
 DISTANCES: Final = (-2, -1, 0, 1, 2)
 
-PAIRS: Final = 5
-"""Pair attributes of a token."""
-
 MAX_CACHED_SHAPES: Final = 50_000
 """Distinct tokens whose shape is kept."""
 
@@ -212,13 +209,20 @@ def unary(key: Key) -> Unary:
     return Unary(wide, near, own)
 
 
+def pair_parts(key: Key) -> tuple[str, str, str]:
+    """Return what pair attributes are made of: the lower-cased word, its shape, and the first eight steps of the path
+    of its cluster."""
+    if key.text == EDGE:
+        return EDGE, EDGE, EDGE
+    return key.text.lower(), shape(key.text), str(cluster_of(key.text, key.case) & 255)
+
+
 def pairs(keys: Sequence[Key]) -> list[tuple[str, str, str, str, str]]:
     """Return, for each token, its five pair attributes: of the words before and here (`<`), here and after (`>`), of
     the shapes of all three (`^`), and of the clusters before and here (`^<`), here and after (`^>`)."""
     out = []
-    texts = [key.text.lower() for key in keys]
-    forms = [shape(key.text) for key in keys]
-    groups = [_cluster(key.text, key.case) for key in keys]
+    parts = [pair_parts(key) for key in keys]
+    texts, forms, groups = ([part[number] for part in parts] for number in range(3))
     last = len(keys) - 1
     for at in range(len(keys)):
         before, after = (texts[at - 1] if at else EDGE), (texts[at + 1] if at < last else EDGE)
@@ -234,9 +238,3 @@ def pairs(keys: Sequence[Key]) -> list[tuple[str, str, str, str, str]]:
             )
         )
     return out
-
-
-@lru_cache(maxsize=MAX_CACHED_SHAPES)
-def _cluster(text: str, case: str) -> str:
-    """The first eight steps of the path of a token's cluster."""
-    return str(cluster_of(text, case) & 255)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.entities.casing import NORMAL
-from workers.entities.features import DISTANCES, EDGE, PAIRS, Key, document_keys, pairs, unary
+from workers.entities.features import DISTANCES, EDGE, Key, document_keys, pair_parts, unary
+from workers.entities.pairs import PARTS, PairTable
 from workers.entities.weights import LABELS, Weights
 
 MAX_CACHED_KEYS: Final = 40_000
-"""Distinct tokens whose unary scores are kept (180 bytes each, and the key). When full, the cache starts anew: what it
-holds never changes a result."""
+"""Distinct tokens whose unary scores are kept (192 bytes each, and the key), beside those of the batch at hand. When
+full, the cache starts anew: what it holds never changes a result."""
 
 _BATCH: Final = 64
 """Sentences that are decoded together; those of similar length, to waste little on padding."""
@@ -76,6 +77,8 @@ class CrfTagger:
         self._weights = weights
         self._rows: dict[Key, int] = {}
         self._scores = np.zeros((1024, len(DISTANCES), len(LABELS)), dtype=np.int32)
+        self._pairs = PairTable(weights.pair)
+        self._numbers = np.zeros((len(self._scores), PARTS), dtype=np.int32)
         self._transitions = weights.transitions.copy()
         self._first = np.zeros(len(LABELS), dtype=np.int32)
         for to, label in enumerate(LABELS):
@@ -116,31 +119,21 @@ class CrfTagger:
     def _emissions(self, keys: list[list[Key]]) -> tuple[NDArray[np.int32], list[int]]:
         """Return the score of each label at each token (int32 [tokens, L], sentences one after another with two rows
         of padding before and after each) and the row where each sentence starts."""
-        total = sum(map(len, keys))
-        if len(self._rows) + total + 1 > MAX_CACHED_KEYS:
+        if len(self._rows) >= MAX_CACHED_KEYS:
             self._rows.clear()
-        rows: list[int] = []
-        pair_rows: list[tuple[int, ...]] = []
+        edges = [_EDGE_KEY] * max(DISTANCES)
+        flat: list[Key] = []
         starts: list[int] = []
-        edge = self._row(_EDGE_KEY)
-        known, get, nothing = self._rows, self._weights.pair.get, len(self._weights.pair)
-        padding = [edge, edge]
-        no_pairs: list[tuple[int, ...]] = [(nothing,) * PAIRS] * 2
         for sentence in keys:
-            rows += padding
-            pair_rows += no_pairs
-            starts.append(len(rows))
-            for key in sentence:
-                row = known.get(key)
-                rows.append(self._row(key) if row is None else row)
-            for one, two, three, four, five in pairs(sentence):
-                pair_rows.append(
-                    (get(one, nothing), get(two, nothing), get(three, nothing), get(four, nothing), get(five, nothing))
-                )
-        rows += padding
-        pair_rows += no_pairs
-        index = np.array(rows, dtype=np.intp)
-        out = self._weights.pair_weights[np.array(pair_rows, dtype=np.intp)].sum(axis=1, dtype=np.int32)
+            flat += edges
+            starts.append(len(flat))
+            flat += sentence
+        flat += edges
+        found = list(map(self._rows.get, flat))
+        index = np.array([self._row(key) if row is None else row for row, key in zip(found, flat, strict=True)])
+        out = np.zeros((len(flat), len(LABELS)), dtype=np.int32)
+        for pair_rows in self._pairs.rows(self._numbers[index]):
+            out[1:-1] += self._weights.pair_weights[pair_rows]
         for column, distance in enumerate(DISTANCES):
             seen = self._scores[index, column]
             if distance < 0:
@@ -159,9 +152,11 @@ class CrfTagger:
         row = len(self._rows)
         if row >= len(self._scores):
             self._scores = np.concatenate([self._scores, np.zeros_like(self._scores)])
+            self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)])
         get = self._weights.unary.get
         wanted = [at for name in unary(key).every() if (at := get(name)) is not None]
         self._scores[row] = self._weights.unary_weights[wanted].sum(axis=0, dtype=np.int32)
+        self._numbers[row] = self._pairs.numbers(*pair_parts(key))
         self._rows[key] = row
         return row
 
