@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from workers.dedup.chains import I64, U32, Bools, Chains
+
+_NOTHING: Final[list[int]] = []
 
 Hits = tuple[I64, I64]
 """Places in the keys that were looked up, and the row under the key there."""
@@ -18,6 +21,7 @@ class Index:
     def __init__(self, width: int) -> None:
         self.chains = Chains(width)
         self._fresh: dict[int, list[int]] = {}
+        self._fetched: dict[int, list[int]] = {}
         self._staged: list[int] = []
 
     @property
@@ -34,23 +38,33 @@ class Index:
         """Make room for `rows` rows."""
         self.chains.grow(rows)
 
-    def add(self, row: int, keys: U32, wanted: Bools) -> None:
-        """Keep `keys` in `row`, and find it under those that are `wanted`."""
+    def add(self, row: int, keys: U32, wanted: Bools | None) -> None:
+        """Keep `keys` in `row`, and find it under those that are `wanted`, or all."""
         self.chains.keep(row, keys)
-        places = np.flatnonzero(wanted)
-        self._staged.extend((places + row * self.chains.width).tolist())
-        for key in keys[places].tolist():
-            self._fresh.setdefault(key, []).append(row)
+        listed, first = keys.tolist(), row * self.chains.width
+        for place in range(len(listed)) if wanted is None else np.flatnonzero(wanted).tolist():
+            self._stage(listed[place], row, first + place)
 
     def add_one(self, row: int, key: int) -> None:
         """Find `row` under `key` alone."""
         self.chains.keep_one(row, key)
-        self._staged.append(row * self.chains.width)
-        self._fresh.setdefault(key, []).append(row)
+        self._stage(key, row, row * self.chains.width)
+
+    def fetch(self, keys: Sequence[int], alive: Bools) -> None:
+        """Look up single keys together, so that `rows` needs not look for them until the next commit."""
+        listed = np.array(keys, np.uint32)
+        places, rows = self.chains.find(listed, alive)
+        self._fetched.update(dict.fromkeys(keys, _NOTHING))
+        for key in set(listed[places].tolist()):
+            self._fetched[key] = self.chains.rows(key, alive)
 
     def rows(self, key: int, alive: Bools) -> list[int]:
         """Return the live rows under `key`, newest first."""
-        found = self.chains.rows(key, alive)
+        found = self._fetched.get(key)
+        if found is None:
+            found = self.chains.rows(key, alive)
+        elif found:
+            found = [row for row in found if alive[row]]
         fresh = self._fresh.get(key)
         return [row for row in reversed(fresh) if alive[row]] + found if fresh else found
 
@@ -71,19 +85,16 @@ class Index:
     def live(self, hits: Hits, keys: U32, alive: Bools) -> Hits:
         """Return what of `hits` is still alive, and what was added under `keys` since they were looked up."""
         places, rows = hits
-        living = alive[rows]
-        if not living.all():
-            places, rows = places[living], rows[living]
-        if not self._fresh:
-            return places, rows
+        if len(rows):
+            living = alive[rows]
+            if not living.all():
+                places, rows = places[living], rows[living]
         listed = keys.tolist()
         there = self._fresh.keys() & listed
+        if not there:
+            return places, rows
         fresh = [
-            (place, row)
-            for place, key in (enumerate(listed) if there else ())
-            if key in there
-            for row in self._fresh[key]
-            if alive[row]
+            (place, row) for place, key in enumerate(listed) if key in there for row in self._fresh[key] if alive[row]
         ]
         if not fresh:
             return places, rows
@@ -101,5 +112,13 @@ class Index:
 
     def rollback(self) -> None:
         """Forget what was added since the last commit."""
-        self._fresh.clear()
-        self._staged.clear()
+        for changes in (self._fresh, self._fetched, self._staged):
+            changes.clear()
+
+    def _stage(self, key: int, row: int, posting: int) -> None:
+        self._staged.append(posting)
+        there = self._fresh.get(key)
+        if there is None:
+            self._fresh[key] = [row]
+        else:
+            there.append(row)

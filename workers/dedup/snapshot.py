@@ -65,8 +65,8 @@ def dump(state: PartitionState, options: DedupOptions, version: str) -> bytes:
             offsets=offsets,
             times_us=times,
             decided=decided,
-            urls=[table.urls[row] for row in rows.tolist()],
-            row_decisions=[table.decisions[row] for row in rows.tolist()],
+            urls=table.urls[rows].tolist(),
+            row_decisions=table.decisions[rows].tolist(),
         )
     )
     parts = [MAGIC, _LENGTH.pack(len(header)), header]

@@ -114,6 +114,11 @@ class PartitionState:
         """Look up the keys of several articles together, before the first of them is applied."""
         return self.by_key.lookup(keys, self.table.alive)
 
+    def fetch(self, ids: Sequence[str], content_hashes: Sequence[str]) -> None:
+        """Look up articles and texts together, which are likely to be asked for before the next commit."""
+        for index, digests in ((self.by_id, ids), (self.by_text, content_hashes)):
+            index.fetch([words(digest)[1] & _LOW for digest in digests], self.table.alive)
+
     def part(self, row: int) -> Part | None:
         """Return which part of the text in `row` is the story of its cluster, None when that isn't known to be a part
         alone."""
@@ -121,17 +126,15 @@ class PartitionState:
         return Part(start=start, end=end) if end else None
 
     def candidates(self, keys: U32, hits: Hits) -> NDArray[np.int64]:
-        """Return up to `MOST_CANDIDATES` rows that share some of `keys`: most in common first, then the oldest.
-        `hits` is what `lookup` said of them."""
+        """Return up to `MOST_CANDIDATES` rows that share some of `keys`: those with the most in common, then the
+        oldest. `hits` is what `lookup` said of them."""
         places, found = self.by_key.live(hits, keys, self.table.alive)
-        if not len(found):
-            return found
+        if len(found) <= MOST_CANDIDATES:
+            return found if len(found) < 2 else np.array(sorted(set(found.tolist())), np.int64)
         # A key that few share says more than one that many share.
         shares = MOST_POSTINGS // np.minimum(np.bincount(places, minlength=len(keys)), MOST_POSTINGS)[places]
         rows, which = np.unique(found, return_inverse=True)
         weights = np.bincount(which, weights=shares).astype(np.int64)
-        if len(rows) == 1:
-            return rows
         return rows[np.lexsort((self.table.seq[rows], -weights))[:MOST_CANDIDATES]]
 
     def nbytes(self) -> int:
@@ -299,33 +302,39 @@ class PartitionState:
         for row in versions[MOST_REVISIONS - 1 :]:
             self._kill(row)
         known = self.text(entry.content_hash)
-        row = self._take()
-        table = self.table
-        table.id[row] = identity = words(entry.id)
-        table.hash[row] = text = words(entry.content_hash)
-        table.cluster[row] = words(entry.cluster_id)
-        table.seq[row] = self.next_seq
-        table.first_us[row], table.last_us[row] = first_us, time_us
-        table.agencies[row], table.writers[row] = sources
-        table.revision[row] = entry.revision
-        table.outlet[row] = outlet = lineage.outlet(entry.source)
-        table.part[row] = (entry.part.start, entry.part.end) if entry.part else 0
+        row, table = self._take(), self.table
+        identity, text, outlet = words(entry.id), words(entry.content_hash), lineage.outlet(entry.source)
+        copied = known >= 0 and entry.verdict == "exact_copy"
+        table.put(
+            row,
+            EMPTY if copied else made,
+            identity=identity,
+            text=text,
+            cluster=words(entry.cluster_id),
+            seq=self.next_seq,
+            first_us=first_us,
+            last_us=time_us,
+            agencies=sources[0],
+            writers=sources[1],
+            revision=entry.revision,
+            outlet=outlet,
+            part=(entry.part.start, entry.part.end) if entry.part else (0, 0),
+        )
+        if copied:
+            table.copy_fingerprint(known, row)
         if known >= 0 and int(table.outlet[known]) not in (SEVERAL, outlet):
             self._set("outlet", known, SEVERAL)
         table.urls[row] = entry.url
         table.decisions[row] = packed
-        if known >= 0 and entry.verdict == "exact_copy":
-            table.copy_fingerprint(known, row)
-        else:
-            table.set_fingerprint(row, made)
         self.by_id.add_one(row, identity[1] & _LOW)
         # Only the first article of a text is found by its words: the others would be the same candidate again.
         if known < 0:
             self.by_text.add_one(row, text[1] & _LOW)
         keys = made.keys if known < 0 else EMPTY.keys
-        places, _ = self.by_key.live(hits, keys, table.alive)
-        shared = np.bincount(places[places < len(keys)], minlength=len(keys))
-        self.by_key.add(row, keys, shared < MOST_POSTINGS)
+        wanted, (places, _) = None, self.by_key.live(hits, keys, table.alive)
+        if len(places) >= MOST_POSTINGS:
+            wanted = np.bincount(places[places < len(keys)], minlength=len(keys)) < MOST_POSTINGS
+        self.by_key.add(row, keys, wanted)
         table.alive[row] = True
         self._added.append(row)
         self.next_seq += 1
