@@ -214,8 +214,8 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Fingerprint]:
 
 def _paragraphs(body: str) -> U16:
     """A hash of each of the first paragraphs, as they are written."""
-    parts = body.split("\n\n", PARAGRAPHS)[:PARAGRAPHS] if body else []
-    return np.array([zlib.crc32(part.encode("utf-8", "surrogatepass")) & 0xFFFF for part in parts], np.uint16)
+    parts = body.encode("utf-8", "surrogatepass").split(b"\n\n", PARAGRAPHS)[:PARAGRAPHS] if body else []
+    return np.array([zlib.crc32(part) & 0xFFFF for part in parts], np.uint16)
 
 
 def _headline(headline: str) -> int:
@@ -252,7 +252,7 @@ def _numbers(hashes: U64, text: U64, at: Ints) -> U64:
     """text << 24 | context << 8 | value for each number, in the places `at`, with each of the two words beside it."""
     if not len(at):
         return np.empty(0, np.uint64)
-    beside = np.concatenate([at + 1, at - 1]).clip(0, len(hashes) - 1)
+    beside = np.concatenate([np.minimum(at + 1, len(hashes) - 1), np.maximum(at - 1, 0)])
     factors, at = np.repeat(_BESIDE, len(at)), np.concatenate([at, at])
     texts = text.take(at)
     inside = np.flatnonzero((texts == text.take(beside)) & (at != beside))

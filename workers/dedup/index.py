@@ -20,7 +20,9 @@ class Index:
 
     def __init__(self, width: int) -> None:
         self.chains = Chains(width)
-        self._fresh: dict[int, list[int]] = {}
+        # The first row under each key, and further ones: few have any, and a list for each key would cost more.
+        self._fresh: dict[int, int] = {}
+        self._more: dict[int, list[int]] = {}
         self._fetched: dict[int, list[int]] = {}
         self._staged: list[int] = []
 
@@ -39,16 +41,25 @@ class Index:
         self.chains.grow(rows)
 
     def add(self, row: int, keys: U32, wanted: Bools | None) -> None:
-        """Keep `keys` in `row`, and find it under those that are `wanted`, or all."""
+        """Keep `keys`, none of which is there twice, in `row`, and find it under those that are `wanted`, or all."""
         self.chains.keep(row, keys)
         listed, first = keys.tolist(), row * self.chains.width
-        for place in range(len(listed)) if wanted is None else np.flatnonzero(wanted).tolist():
-            self._stage(listed[place], row, first + place)
+        places: Sequence[int] = range(len(listed))
+        if wanted is not None:
+            places = np.flatnonzero(wanted).tolist()
+            listed = [listed[place] for place in places]
+        self._staged.extend([first + place for place in places])
+        if self._fresh.keys().isdisjoint(listed):
+            self._fresh.update(dict.fromkeys(listed, row))
+        else:
+            for key in listed:
+                self._stage(key, row)
 
     def add_one(self, row: int, key: int) -> None:
         """Find `row` under `key` alone."""
         self.chains.keep_one(row, key)
-        self._stage(key, row, row * self.chains.width)
+        self._staged.append(row * self.chains.width)
+        self._stage(key, row)
 
     def fetch(self, keys: Sequence[int], alive: Bools) -> None:
         """Look up single keys together, so that `rows` needs not look for them until the next commit."""
@@ -65,8 +76,8 @@ class Index:
             found = self.chains.rows(key, alive)
         elif found:
             found = [row for row in found if alive[row]]
-        fresh = self._fresh.get(key)
-        return [row for row in reversed(fresh) if alive[row]] + found if fresh else found
+        fresh = [row for row in reversed(self._added(key)) if alive[row]] if key in self._fresh else _NOTHING
+        return fresh + found if fresh else found
 
     def lookup(self, keys: Sequence[U32], alive: Bools) -> list[Hits]:
         """Look up several sets of keys together: much cheaper than one by one. `live` completes the result."""
@@ -86,20 +97,30 @@ class Index:
         """Return what of `hits` is still alive, and what was added under `keys` since they were looked up."""
         places, rows = hits
         if len(rows):
-            living = alive[rows]
-            if not living.all():
+            living = alive.take(rows)
+            if np.count_nonzero(living) < len(rows):
                 places, rows = places[living], rows[living]
         listed = keys.tolist()
-        there = self._fresh.keys() & listed
-        if not there:
+        if self._fresh.keys().isdisjoint(listed):
             return places, rows
         fresh = [
-            (place, row) for place, key in enumerate(listed) if key in there for row in self._fresh[key] if alive[row]
+            (place, row)
+            for place, key in enumerate(listed)
+            if key in self._fresh
+            for row in self._added(key)
+            if alive[row]
         ]
         if not fresh:
             return places, rows
         added = np.array(fresh, np.int64)
         return np.concatenate([places, added[:, 0]]), np.concatenate([rows, added[:, 1]])
+
+    def most(self, hits: Hits, keys: U32) -> int:
+        """Return how many rows `live` returns at the most."""
+        listed = keys.tolist()
+        if self._fresh.keys().isdisjoint(listed):
+            return len(hits[1])
+        return len(hits[1]) + sum(len(self._added(key)) for key in listed if key in self._fresh)
 
     def commit(self, dead: I64, alive: Bools) -> None:
         """Link what was added, and unlink the rows `dead`, some of which may have been added just now."""
@@ -112,13 +133,12 @@ class Index:
 
     def rollback(self) -> None:
         """Forget what was added since the last commit."""
-        for changes in (self._fresh, self._fetched, self._staged):
+        for changes in (self._fresh, self._more, self._fetched, self._staged):
             changes.clear()
 
-    def _stage(self, key: int, row: int, posting: int) -> None:
-        self._staged.append(posting)
-        there = self._fresh.get(key)
-        if there is None:
-            self._fresh[key] = [row]
-        else:
-            there.append(row)
+    def _stage(self, key: int, row: int) -> None:
+        if self._fresh.setdefault(key, row) != row:
+            self._more.setdefault(key, []).append(row)
+
+    def _added(self, key: int) -> list[int]:
+        return [self._fresh[key], *self._more.get(key, _NOTHING)]

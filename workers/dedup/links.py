@@ -65,14 +65,16 @@ def compare_all(made: Sequence[Fingerprint], hits: Sequence[Hits], state: Partit
     What an article has in common with another never changes, so nothing depends on when it is counted. Where there are
     more than will be compared, it is left until it is known which.
     """
-    out, of, rows = [NOT_COMPARED] * len(made), [], []
+    out, some, rows = [NOT_COMPARED] * len(made), [], []
     for n, (_, found) in enumerate(hits):
         if len(found) and len(there := set(found.tolist())) <= MOST_CANDIDATES:
             out[n] = Compared(frozenset(there))
-            of.extend([n] * len(there))
-            rows.extend(there)
-    for n, row, counts in compare_many(made, state.table, np.array(of, np.int64), np.array(rows, np.int64)):
-        out[n].counts[row] = counts
+            some.append(n)
+            rows.append(list(there))
+    of = np.repeat(np.arange(len(some)), [len(there) for there in rows])
+    flat = np.array([row for there in rows for row in there], np.int64)
+    for n, row, counts in compare_many([made[n] for n in some], state.table, of, flat):
+        out[some[n]].counts[row] = counts
     return out
 
 

@@ -257,7 +257,7 @@ class DedupStage(StatefulStage):
         return Emit("not_checked", (message,))
 
     def _unique(self, article: Article, decision: Decision, verdict: str | None = None) -> bytes:
-        fields = {name: getattr(article, name) for name in Article.__struct_fields__}
+        fields = msgspec.structs.asdict(article)
         fields.update(
             processing=self._stamped(article),
             verdict=verdict or decision.verdict,

@@ -331,8 +331,9 @@ class PartitionState:
         if known < 0:
             self.by_text.add_one(row, text[1] & _LOW)
         keys = made.keys if known < 0 else EMPTY.keys
-        wanted, (places, _) = None, self.by_key.live(hits, keys, table.alive)
-        if len(places) >= MOST_POSTINGS:
+        wanted = None
+        if self.by_key.most(hits, keys) >= MOST_POSTINGS:
+            places, _ = self.by_key.live(hits, keys, table.alive)
             wanted = np.bincount(places[places < len(keys)], minlength=len(keys)) < MOST_POSTINGS
         self.by_key.add(row, keys, wanted)
         table.alive[row] = True

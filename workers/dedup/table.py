@@ -142,7 +142,8 @@ class Table:
 
     def digest(self, column: NDArray[np.uint64], row: int) -> str:
         """Return the 32 hex digits that stand in `row` of `column`."""
-        return f"{int(column[row, 0]):016x}{int(column[row, 1]):016x}"
+        first, second = column[row].tolist()
+        return f"{first:016x}{second:016x}"
 
     def put(
         self,

@@ -233,12 +233,14 @@ def _counts(made: Sequence[Fingerprint], table: Table, of: NDArray[np.int64], ro
     # The records are fetched once: they lie far apart.
     records = table.records.take(rows)
     sizes, whole = records["sizes"].astype(np.int64), records["whole"]
-    parts = []
-    for place, column in enumerate(("pairs", "names")):
-        lefts = [one.pairs if column == "pairs" else one.names for one in made]
-        bounds = np.array([one.bounds[place] for one in made])
-        parts.append(_common_counts(lefts, bounds, of, records[column], sizes[:, place], whole[:, place]))
-    return np.concatenate(parts)
+    bounds = np.array([one.bounds for one in made])
+    pairs = _common_counts(
+        [one.pairs for one in made], bounds[:, 0], of, records["pairs"], sizes[:, 0], whole[:, 0]
+    )
+    names = _common_counts(
+        [one.names for one in made], bounds[:, 1], of, records["names"], sizes[:, 1], whole[:, 1]
+    )
+    return np.concatenate([pairs, names])
 
 
 def _common_counts(lefts: Sequence[U16], left_bounds: Ints, of: Ints, rights: U16, sizes: Ints, whole: Bools) -> Ints:
@@ -273,27 +275,34 @@ def _opening(places: U8, common: Bools) -> float:
 
 def _gap(places: U8, common: Bools) -> float:
     """Longest run of pairs without a common one, in the order of the text, as a share of all pairs."""
-    order = np.argsort(places, kind="stable")
-    at = np.flatnonzero(common[order])
-    edges = np.concatenate(([-1], at, [len(places)]))
-    return (int(np.diff(edges).max()) - 1) / len(places) if len(places) else 1.0
+    if not len(places):
+        return 1.0
+    at = np.flatnonzero(common.take(places.argsort(kind="stable")))
+    if not len(at):
+        return 1.0
+    between = int((at[1:] - at[:-1]).max(initial=1)) - 1
+    return max(int(at[0]), between, len(places) - 1 - int(at[-1])) / len(places)
 
 
 def _numbers(left: Fingerprint, right: Fingerprint) -> tuple[int, int]:
     """Return how many words beside numbers are common (agree, differ): with at least half of the numbers of the text
     that has fewer there, and with less."""
     bound = min(left.bounds[2], right.bounds[2])
-    mine, theirs = _by_context(left, bound), _by_context(right, bound)
-    both = mine.keys() & theirs.keys()
+    mine, theirs = (made.contexts[: np.searchsorted(made.contexts, bound)].tolist() for made in (left, right))
+    both = set(mine).intersection(theirs)
+    if not both:
+        return 0, 0
+    in_left, in_right = _by_context(mine, left, both), _by_context(theirs, right, both)
     agree = sum(
-        2 * len(mine[context] & theirs[context]) >= min(len(mine[context]), len(theirs[context])) for context in both
+        2 * len(in_left[context] & in_right[context]) >= min(len(in_left[context]), len(in_right[context]))
+        for context in both
     )
     return agree, len(both) - agree
 
 
-def _by_context(made: Fingerprint, bound: int) -> dict[int, set[int]]:
-    count = int(np.searchsorted(made.contexts, bound))
-    found: dict[int, set[int]] = {}
-    for context, value in zip(made.contexts[:count].tolist(), made.values[:count].tolist(), strict=True):
-        found.setdefault(context, set()).add(value)
+def _by_context(contexts: list[int], made: Fingerprint, wanted: set[int]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {context: set() for context in wanted}
+    for context, value in zip(contexts, made.values[: len(contexts)].tolist(), strict=True):
+        if context in wanted:
+            found[context].add(value)
     return found
