@@ -136,8 +136,7 @@ def _state(header: _Header, data: memoryview, options: DedupOptions) -> Partitio
     state.by_key.chains.rebuild(keys, in_keys)
     state.last_offset, state.watermark_us = header.last_offset, header.watermark_us
     state.next_seq, state.entries = header.next_seq, count
-    for row in range(count):
-        state.queue(row)
+    state.queue_all(count)
     return state
 
 

@@ -6,7 +6,6 @@ Changes since the last `commit` can be taken back: rows are added and marked dea
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from workers.dedup.decisions import Decision, Decisions, pack, to_us
 from workers.dedup.fingerprint import EMPTY, U32, Fingerprint
 from workers.dedup.index import Hits, Index
 from workers.dedup.options import DedupOptions
+from workers.dedup.queue import Item, Oldest
 from workers.dedup.sizes import KEYS
 from workers.dedup.table import Table, words
 
@@ -35,7 +35,6 @@ SEVERAL: Final = 0
 """Stands for the outlet of a text that several have published: it is nobody's alone."""
 
 NEVER: Final = -(1 << 62)
-_HEAP_ZERO: Final = 1 << 60
 _LOW: Final = 0xFFFFFFFF
 
 
@@ -56,11 +55,11 @@ class PartitionState:
         self.entries = 0
         self._used = 0
         self._free: list[int] = []
-        self._oldest: list[int] = []
+        self._oldest = Oldest()
         self._added: list[int] = []
         self._killed: list[int] = []
         self._changed: list[tuple[str, int, Any]] = []
-        self._popped: list[int] = []
+        self._popped: list[Item] = []
         self._before: tuple[int, int, int, int, tuple[int, int]] | None = None
 
     # ---- reading --------------------------------------------------------------------------------------------------
@@ -206,8 +205,8 @@ class PartitionState:
         for row in reversed(self._added):
             self.table.alive[row] = False
             self._release(row)
-        for key in self._popped:
-            heapq.heappush(self._oldest, key)
+        for item in self._popped:
+            self._oldest.push(item)
         self.last_offset, self.watermark_us, self.next_seq, self.entries, mark = self._before
         self.decisions.back_to(mark)
         self._forget_changes()
@@ -224,8 +223,13 @@ class PartitionState:
 
     def queue(self, row: int) -> None:
         """Enter `row` into the queue of the oldest."""
-        last_us, seq = int(self.table.last_us[row]), int(self.table.seq[row])
-        heapq.heappush(self._oldest, (last_us + _HEAP_ZERO) << 96 | seq << 32 | row)
+        self._oldest.push((int(self.table.last_us[row]), int(self.table.seq[row]), row))
+
+    def queue_all(self, rows: int) -> None:
+        """Enter the first `rows` rows into the queue of the oldest."""
+        last_us, seq = self.table.last_us[:rows], self.table.seq[:rows]
+        order = np.lexsort((seq, last_us))
+        self._oldest.fill(last_us[order].tolist(), seq[order].tolist(), order.tolist())
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in all."""
@@ -364,14 +368,13 @@ class PartitionState:
         """Let go articles outside the window and, beyond `most`, those that have not been seen for longest."""
         cutoff = self.watermark_us - self._window_us
         self.decisions.expire(cutoff, most)
-        least = (cutoff + _HEAP_ZERO) << 96 if cutoff > -_HEAP_ZERO else 0
-        while self._oldest and (self._oldest[0] < least or self.entries > most):
-            key = heapq.heappop(self._oldest)
-            self._popped.append(key)
-            row = key & 0xFFFFFFFF
-            if not self.table.alive[row] or int(self.table.seq[row]) != key >> 32 & 0xFFFFFFFFFFFFFFFF:
+        while (oldest := self._oldest.least()) and (oldest[0] < cutoff or self.entries > most):
+            item = self._oldest.pop()
+            self._popped.append(item)
+            time_us, seq, row = item
+            if not self.table.alive[row] or int(self.table.seq[row]) != seq:
                 continue
-            if int(self.table.last_us[row]) != (key >> 96) - _HEAP_ZERO:
+            if int(self.table.last_us[row]) != time_us:
                 self.queue(row)
             else:
                 self._kill(row)
