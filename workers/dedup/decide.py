@@ -97,7 +97,8 @@ def _revision(
     before = table.fingerprint(current)
     linked, same_text = Links(), -1
     if overlap.containment >= MOSTLY:
-        linked, same_text = links(made, hits, outlet, state, options, compared=compared), state.text(article.content_hash)
+        linked = links(made, hits, outlet, state, options, compared=compared)
+        same_text = state.text(article.content_hash)
     found = _Found(
         current,
         "revision.same_id_other_text",

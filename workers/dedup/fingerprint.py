@@ -27,12 +27,13 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.dedup.letters import U64, Bools, Ints, mix, words
+from workers.dedup.letters import U64, Ints, mix, words
 from workers.dedup.sizes import KEYS, NAMES, NUMBERS, PAIRS, PARAGRAPHS
 
 FINGERPRINT_VERSION: Final = "kmv2"
@@ -118,22 +119,15 @@ class Fingerprint:
         size = _HEADER.size + 3 * pairs + 4 * keys + 2 * names + 3 * numbers + 2 * paragraphs
         if len(data) != size or oversized or cut_short:
             raise ValueError(f"not a fingerprint: {len(data)} bytes for {pairs}, {keys}, {names} and {numbers} hashes")
-        at = _HEADER.size
-
-        def take(kind: str, count: int) -> NDArray[np.unsignedinteger]:
-            nonlocal at
-            part = np.frombuffer(data, kind, count, at)
-            at += part.nbytes
-            return part.astype(part.dtype.newbyteorder("="))
-
+        at = accumulate((_HEADER.size, 2 * pairs, pairs, 4 * keys, 2 * names, 2 * numbers, numbers))
         return cls(
-            pairs=take("<u2", pairs).astype(np.uint16, copy=False),
-            places=take("u1", pairs).astype(np.uint8, copy=False),
-            keys=take("<u4", keys).astype(np.uint32, copy=False),
-            names=take("<u2", names).astype(np.uint16, copy=False),
-            contexts=take("<u2", numbers).astype(np.uint16, copy=False),
-            values=take("u1", numbers).astype(np.uint8, copy=False),
-            paragraphs=take("<u2", paragraphs).astype(np.uint16, copy=False),
+            pairs=np.frombuffer(data, "<u2", pairs, next(at)).astype(np.uint16, copy=False),
+            places=np.frombuffer(data, np.uint8, pairs, next(at)),
+            keys=np.frombuffer(data, "<u4", keys, next(at)).astype(np.uint32, copy=False),
+            names=np.frombuffer(data, "<u2", names, next(at)).astype(np.uint16, copy=False),
+            contexts=np.frombuffer(data, "<u2", numbers, next(at)).astype(np.uint16, copy=False),
+            values=np.frombuffer(data, np.uint8, numbers, next(at)),
+            paragraphs=np.frombuffer(data, "<u2", paragraphs, next(at)).astype(np.uint16, copy=False),
             whole=whole,
             headline=headline,
             length=length,
@@ -229,7 +223,8 @@ def _places(text: U64, texts: int) -> U64:
     counts = np.diff(edges)
     at = np.arange(len(text)) - np.repeat(edges[:-1], counts)
     # Exact: a fraction below a whole number differs from it by more than a float64 rounds.
-    return (at * 256.0 / np.repeat(counts, counts)).astype(np.uint64)
+    places: U64 = (at * 256.0 / np.repeat(counts, counts)).astype(np.uint64)
+    return places
 
 
 def _shingles(hashes: U64, size: int) -> U64:
@@ -270,7 +265,8 @@ def _squeezed(values: U64) -> U64:
     """16 bits of each hash: those of its 32 highest bits as a float32, whose order is theirs. Below `END`."""
     floats = _top(values, 32).astype(np.float32).view(np.uint32)
     short = np.maximum(floats >> np.uint32(11), _LOWEST_EXPONENT) - _LOWEST_EXPONENT
-    return np.minimum(short, np.uint32(END - 1)).astype(np.uint64)
+    squeezed: U64 = np.minimum(short, np.uint32(END - 1)).astype(np.uint64)
+    return squeezed
 
 
 def _sorted_distinct(values: U64, payload: int = 0) -> U64:

@@ -64,7 +64,7 @@ class Index:
     def fetch(self, keys: Sequence[int], alive: Bools) -> None:
         """Look up single keys together, so that `rows` needs not look for them until the next commit."""
         listed = np.array(keys, np.uint32)
-        places, rows = self.chains.find(listed, alive)
+        places, _ = self.chains.find(listed, alive)
         self._fetched.update(dict.fromkeys(keys, _NOTHING))
         for key in set(listed[places].tolist()):
             self._fetched[key] = self.chains.rows(key, alive)

@@ -163,7 +163,11 @@ def _letters() -> U32:
     """What each code point of the Basic Multilingual Plane is: its lower case, plus one (so that no letter counts as
     nothing), in the lowest 17 bits; its kind in the highest 3; between them whether it is a digit, a capital, a small
     letter, a letter without case, a space, a comma, or of a script without short function words."""
-    kind, lower, flags = np.zeros(0x10000, np.uint32), np.arange(1, 0x10001, dtype=np.uint32), np.zeros(0x10000, np.uint32)
+    kind, lower, flags = (
+        np.zeros(0x10000, np.uint32),
+        np.arange(1, 0x10001, dtype=np.uint32),
+        np.zeros(0x10000, np.uint32),
+    )
     of_category = {"Nd": _DIGIT, "Lu": _UPPER, "Lt": _UPPER, "Ll": _SMALL, "Lo": _CASELESS}
     for code in range(0x10000):
         char = chr(code)

@@ -89,8 +89,8 @@ class DedupStage(StatefulStage):
             state, made = self._state(partition), [item.made for item in items]
             state.fetch([item.article.id for item in items], [item.article.content_hash for item in items])
             hits = state.lookup([one.keys for one in made])
-            for n, *both in zip(here, hits, compare_all(made, hits, state), strict=True):
-                found[n] = both[0], both[1]
+            for n, both in zip(here, zip(hits, compare_all(made, hits, state), strict=True), strict=True):
+                found[n] = both
         return found
 
     def commit(self) -> None:
@@ -138,6 +138,7 @@ class DedupStage(StatefulStage):
     def _fold(self, partition: int, entries: Iterable[tuple[DedupLogEntry, Fingerprint, int]]) -> None:
         state, remaining = self._state(partition), iter(entries)
         while chunk := list(islice(remaining, _CHUNK)):
+            state.fetch([entry.id for entry, _, _ in chunk], [entry.content_hash for entry, _, _ in chunk])
             looked_up = state.lookup([made.keys for _, made, _ in chunk])
             for (entry, made, offset), hits in zip(chunk, looked_up, strict=True):
                 state.apply(entry, made, offset, hits)
@@ -186,9 +187,7 @@ class DedupStage(StatefulStage):
         except InvalidMessage as error:
             return Reject("bad_article", str(error))
 
-    def _decide(
-        self, prepared: Prepared, hits: Hits, compared: Compared, state: PartitionState, offset: int
-    ) -> Emit:
+    def _decide(self, prepared: Prepared, hits: Hits, compared: Compared, state: PartitionState, offset: int) -> Emit:
         article, made = prepared.article, prepared.made
         time_us = to_us(article.fetched_at or article.ingested_at)
         state.advance(time_us)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.dedup.fingerprint import END, NO_KEYS, Fingerprint
+from workers.dedup.fingerprint import NO_KEYS, Fingerprint
 from workers.dedup.sizes import NAMES, NUMBERS, PAIRS, PARAGRAPHS
 
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (
@@ -87,7 +87,7 @@ def grown(column: NDArray[Any], rows: int) -> NDArray[Any]:
 
 
 class Table:
-    """Records, `alive` beside them, and arrays of URLs and of packed decisions. Each column is a view of the records."""
+    """Records, `alive` beside them, arrays of URLs and of packed decisions. Each column is a view of the records."""
 
     def __init__(self) -> None:
         self.rows = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -110,7 +111,7 @@ def compare_many(
     """
     out: list[tuple[int, int, list[int]]] = []
     edges = np.searchsorted(of, np.arange(0, len(made) + _TOGETHER, _TOGETHER)).tolist()
-    for first, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for first, (start, end) in enumerate(pairwise(edges)):
         for at in range(start, end, _PASS):
             some = slice(at, min(end, at + _PASS))
             texts = made[first * _TOGETHER : (first + 1) * _TOGETHER]
@@ -234,12 +235,8 @@ def _counts(made: Sequence[Fingerprint], table: Table, of: NDArray[np.int64], ro
     records = table.records.take(rows)
     sizes, whole = records["sizes"].astype(np.int64), records["whole"]
     bounds = np.array([one.bounds for one in made])
-    pairs = _common_counts(
-        [one.pairs for one in made], bounds[:, 0], of, records["pairs"], sizes[:, 0], whole[:, 0]
-    )
-    names = _common_counts(
-        [one.names for one in made], bounds[:, 1], of, records["names"], sizes[:, 1], whole[:, 1]
-    )
+    pairs = _common_counts([one.pairs for one in made], bounds[:, 0], of, records["pairs"], sizes[:, 0], whole[:, 0])
+    names = _common_counts([one.names for one in made], bounds[:, 1], of, records["names"], sizes[:, 1], whole[:, 1])
     return np.concatenate([pairs, names])
 
 
