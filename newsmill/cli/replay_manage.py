@@ -17,6 +17,7 @@ from newsmill import topics as cluster
 from newsmill.cli import replay_options as shared
 from newsmill.replay import journal
 from newsmill.replay.control import Control
+from newsmill.replay.files import directory_of, written_by
 from newsmill.replay.journal import JournalError
 from newsmill.replay.progress import ReplayProgress
 from newsmill.replay.promote import KINDS, Promotion
@@ -150,17 +151,21 @@ def _tell(name: str, event: Literal["pause", "resume"]) -> None:
 
 @click.command()
 @click.argument("run")
+@click.option("--files", is_flag=True, help="Remove the files that it has written, too.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
-def drop(run: str, yes: bool) -> None:
+def drop(run: str, files: bool, yes: bool) -> None:
     """Remove the topics and the state of RUN, and never take it up again. What it has promoted or sent stays.
 
-    A process that works on it is shut out and ends.
+    Of a run into files, what is not complete is removed (hidden files, on this machine); complete files stay, unless
+    --files is given. A process that works on the run is shut out and ends.
     """
     settings = shared.set_up()
     known = journal.read(settings).known(run)
     names = run_topics(settings, run)
+    paths, complete = written_by(settings, run)
+    doomed = paths if files or not complete else []
     if not yes:
-        click.confirm(f"Remove {run} ({len(names)} topics)?", abort=True)
+        click.confirm(f"Remove {run} ({len(names)} topics, {len(doomed)} files)?", abort=True)
     if known.dropped is None:
         # Shuts out whoever writes to the topics, so that they are not written to once more.
         writer = ReplayWriter(settings, run, redrive=known.first.started.operation == "redrive")
@@ -170,8 +175,12 @@ def drop(run: str, yes: bool) -> None:
     if names:
         with cluster.admin_client(clients.connection(settings)) as admin:
             admin.delete_topics(names)
-    shutil.rmtree(settings.path("replay", run), ignore_errors=True)
-    click.echo(f"{run} is dropped: {len(names)} topics removed")
+    for path in doomed:
+        path.unlink(missing_ok=True)
+    shutil.rmtree(directory_of(settings, run), ignore_errors=True)
+    click.echo(f"{run} is dropped: {len(names)} topics and {len(doomed)} files removed")
+    if kept := [str(path) for path in paths if path not in doomed]:
+        click.echo(f"files that stay: {', '.join(kept)}")
 
 
 def run_topics(settings: Settings, run: str) -> list[str]:

@@ -116,7 +116,7 @@ class State:
         except OSError as error:
             os.close(descriptor)
             raise StateError(
-                f"{self.directory} is in use by another run. Wait for it, or give this one another --state directory"
+                f"{self.directory} is in use by another run", "Wait for it, or give this one another --state directory"
             ) from error
         return descriptor
 
@@ -152,4 +152,4 @@ def _position(plain: object, path: Path) -> Position:
     try:
         return Position.load(plain)
     except ValueError as error:
-        raise StateError(f"{path} is damaged. Start anew with --fresh or another --state directory") from error
+        raise StateError(f"{path} is damaged", "Start anew with --fresh or another --state directory") from error
