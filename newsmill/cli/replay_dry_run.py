@@ -26,8 +26,11 @@ _TRIED: Final = 50
 """Records that are put through the stages, to tell how long all of them would take."""
 
 
-def show(settings: Settings, request: Request, chain: Chain, rate: str | None, jobs: int) -> None:
-    """Say what would be replayed: how many records, how large, how long it would take, and the first of them."""
+def show(settings: Settings, request: Request, chain: Chain, rate: str | None, jobs: int) -> int:
+    """Say what would be replayed: how many records, how large, how long it would take, and the first of them.
+
+    Returns how many parts of an archive can't be read.
+    """
     count = size = 0
     tried: list[Record] = []
     records = _records(settings, request)
@@ -45,6 +48,7 @@ def show(settings: Settings, request: Request, chain: Chain, rate: str | None, j
             if count == request.most:
                 break
         left_out = records.left_out
+        counts = records.counts() if isinstance(records, archive.ArchiveInput) else {}
     began = time.perf_counter()
     if tried:
         chain.run(tried, {})
@@ -56,6 +60,7 @@ def show(settings: Settings, request: Request, chain: Chain, rate: str | None, j
         f"{count:,} records, {size / 1e6:,.1f} MB would be replayed, about {duration(seconds)}; {left_out:,} of {of} "
         "would be left out; nothing is written"
     )
+    return counts.get(archive.UNREADABLE, 0) + counts.get(archive.TOO_LARGE, 0)
 
 
 def _records(settings: Settings, request: Request) -> archive.ArchiveInput | ByTime:

@@ -113,6 +113,8 @@ def command(
     """
     settings = shared.set_up()
     archive = open_archive(names, format) if names else None
+    if archive is not None and any(file.format == "parquet" for file in archive.files):
+        parquet.require()
     request = Request(
         topic=topic,
         since=ranges.parse(since) if since else ranges.OPEN,
@@ -128,7 +130,8 @@ def command(
     stages = load_stages(topic, chosen)
     files = _files(into, form, only, stages)
     if dry_run:
-        show(settings, request, Chain(stages, Metrics(), dead_letter_limit=1_000), rate, jobs)
+        if show(settings, request, Chain(stages, Metrics(), dead_letter_limit=1_000), rate, jobs):
+            sys.exit(1)
         return
     asked = request.options(stages, chosen)
     if files is not None:

@@ -171,6 +171,7 @@ class FileSource(Source):
             size=piece.size,
             too_large=piece.too_large,
             problem=piece.problem,
+            stored=piece.headers,
         )
 
 

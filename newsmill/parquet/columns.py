@@ -139,6 +139,11 @@ class Columns:
         """Return the value of the record that `row` was made of. Raises msgspec.ValidationError."""
         return encode(msgspec.convert(self._kind.back(row), self._message))
 
+    @staticmethod
+    def headers(row: Mapping[str, Any]) -> h.Headers:
+        """Return the headers of the record that `row` was made of."""
+        return tuple((name, (value or "").encode()) for name, value in row.get("headers") or ())
+
 
 class DeadLetters:
     """How dead letters are rows: why, where it came from, and the record as it was."""

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from newsmill.feed.errors import InputError
 from newsmill.feed.pieces import KEPT_BYTES, Piece
 from newsmill.parquet import columns
+from schemas.headers import Headers
 from schemas.limits import MAX_RECORD_BYTES
 from schemas.raw import ALIASES
 
@@ -31,7 +32,7 @@ def rows(stream: IO[bytes], name: str, *, after: int = 0) -> Iterator[Piece]:
     each row is an object, columns that are null left out."""
     try:
         file = pq.ParquetFile(stream, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        render = _renderer(file, name)
+        render, headers = _renderer(file, name)
         number = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
@@ -42,13 +43,15 @@ def rows(stream: IO[bytes], name: str, *, after: int = 0) -> Iterator[Piece]:
                 for row in _micro(batch).to_pylist():
                     number += 1
                     if number > after:
-                        yield _piece(render, row, number)
+                        yield _piece(render, headers, row, number)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         text = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{name}: cannot be read as Parquet: {text[0][:200]}") from error
 
 
-def _renderer(file: Any, name: str) -> Callable[[Mapping[str, Any]], bytes]:
+def _renderer(
+    file: Any, name: str
+) -> tuple[Callable[[Mapping[str, Any]], bytes], Callable[[Mapping[str, Any]], Headers]]:
     schema = file.schema_arrow
     topic = (schema.metadata or {}).get(columns.TOPIC, b"").decode("utf-8", "replace")
     if topic:
@@ -58,22 +61,28 @@ def _renderer(file: Any, name: str) -> Callable[[Mapping[str, Any]], bytes]:
             raise InputError(f"{name}: {error}") from error
         if isinstance(made, columns.DeadLetters):
             raise InputError(f"{name}: holds dead letters; `newsmill redrive` puts them back")
-        return made.value
+        return made.value, made.headers
     if not _CONTENT.intersection(schema.names):
         known = ", ".join(sorted(_NAMES.intersection(schema.names))) or "none that a document has"
         raise InputError(
             f"{name}: no column holds the text of documents: they are read from {', '.join(sorted(_CONTENT))}; it has "
             f"{len(schema.names)} columns, of them known: {known}"
         )
-    return _object
+    return _object, lambda row: ()
 
 
-def _piece(render: Callable[[Mapping[str, Any]], bytes], row: Mapping[str, Any], number: int) -> Piece:
+def _piece(
+    render: Callable[[Mapping[str, Any]], bytes],
+    headers: Callable[[Mapping[str, Any]], Headers],
+    row: Mapping[str, Any],
+    number: int,
+) -> Piece:
     try:
         value = render(row)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         return Piece(b"", 0, number, problem=f"a row that is no document: {str(error)[:200]}")
-    return Piece(value[:KEPT_BYTES] if len(value) > MAX_RECORD_BYTES else value, len(value), number)
+    kept = value[:KEPT_BYTES] if len(value) > MAX_RECORD_BYTES else value
+    return Piece(kept, len(value), number, headers=headers(row))
 
 
 def _object(row: Mapping[str, Any]) -> bytes:

@@ -217,7 +217,7 @@ class ArchiveInput(Input):
             self._next.get(name, 0),
             key,
             document.value,
-            document.headers,
+            document.headers if self._topic == topics.RAW or not document.stored else document.stored,
             self._place.ingested_ms,
         )
         if not self._in_range(document.value) or not self._takes(record):
