@@ -12,6 +12,7 @@ import click
 
 from newsmill import parquet
 from newsmill.cli import replay_options as shared
+from newsmill.cli.options import Instant
 from newsmill.cli.replay_dry_run import show
 from newsmill.engines.embedded.chain import Chain
 from newsmill.feed import FORMATS
@@ -54,6 +55,7 @@ _MOST_NAMED: Final = 10
     help="Read these files, directories or patterns instead of the topic.",
 )
 @click.option("--format", type=click.Choice(FORMATS), help="Format of the archive, where suffix or content mislead.")
+@click.option("--ingested-at", type=Instant(), help="Time to stamp on documents of an archive; default: now.")
 @click.option(
     "--into",
     default=_TOPICS,
@@ -85,6 +87,7 @@ def command(
     until: str,
     names: tuple[str, ...],
     format: str | None,
+    ingested_at: int | None,
     into: str,
     form: Any,
     only: tuple[str, ...],
@@ -112,7 +115,9 @@ def command(
     be read, 2 options or settings are wrong, 130 and 143 stopped by Ctrl-C and SIGTERM, after the batch at hand.
     """
     settings = shared.set_up()
-    archive = open_archive(names, format) if names else None
+    archive = open_archive(names, format, ingested_at) if names else None
+    if archive is None and (format is not None or ingested_at is not None):
+        raise click.UsageError("--format and --ingested-at say something about an archive: name it with --archive")
     if archive is not None and any(file.format == "parquet" for file in archive.files):
         parquet.require()
     request = Request(

@@ -42,11 +42,15 @@ _BREATH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Files to read, in order, and their names as they were given."""
+    """Files to read, in order, and their names as they were given.
+
+    `ingested_ms`: time to stamp on documents, milliseconds since the Unix epoch; None: when the run begins.
+    """
 
     names: tuple[str, ...]
     files: tuple[File, ...]
     format: str | None = None
+    ingested_ms: int | None = None
 
 
 class Place(msgspec.Struct, kw_only=True):
@@ -66,12 +70,12 @@ class Place(msgspec.Struct, kw_only=True):
     rejected: dict[str, int] = {}
 
 
-def open_archive(names: Sequence[str], format: str | None = None) -> Archive:
+def open_archive(names: Sequence[str], format: str | None = None, ingested_ms: int | None = None) -> Archive:
     """Return the archive that files, directories and patterns make up. Raises InputError, ReplayError for a stream."""
     files = expand(list(names), format)
     if streams := [file.name for file in files if file.stream]:
         raise ReplayError(f"{streams[0]} is a stream, which can't be read again. Save it to a file first")
-    return Archive(tuple(names), tuple(files), format)
+    return Archive(tuple(names), tuple(files), format, ingested_ms)
 
 
 def begin(archive: Archive, since: Bound, until: Bound) -> Place:
@@ -83,7 +87,7 @@ def begin(archive: Archive, since: Bound, until: Bound) -> Place:
             )
     return Place(
         digest=digest(archive),
-        ingested_ms=time.time_ns() // 1_000_000,
+        ingested_ms=time.time_ns() // 1_000_000 if archive.ingested_ms is None else archive.ingested_ms,
         since_ms=since.time_ms,
         until_ms=until.time_ms,
     )

@@ -46,6 +46,7 @@ class Request:
         named: dict[str, object] = {
             "archive": ", ".join(archive.names) if archive else "",
             "format": archive.format if archive else "",
+            "ingested_at": archive.ingested_ms if archive else "",
             "from": self.since.text,
             "until": self.until.text,
             "source": ",".join(filters.sources),
