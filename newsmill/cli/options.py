@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -63,6 +64,25 @@ class Instant(click.ParamType):
         if instant.tzinfo is None:
             self.fail(f"{value!r} has no time zone; write for example {value}Z", param, ctx)
         return round(instant.timestamp() * 1000)
+
+
+def worker_addresses_option(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """Callback of a multiple option `[http://]HOST:PORT[/metrics]`; returns them as `http://HOST:PORT`."""
+    return [_worker_address(value) for value in values]
+
+
+def _worker_address(value: str) -> str:
+    advice = f"{value!r} is no address of a worker's metrics: write http://HOST:PORT, such as http://127.0.0.1:9101"
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        port = parts.port
+    except ValueError as error:
+        raise click.BadParameter(advice) from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port or "@" in parts.netloc:
+        raise click.BadParameter(advice)
+    if parts.path not in {"", "/", "/metrics"} or parts.query or parts.fragment:
+        raise click.BadParameter(advice)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 scale_option = _pairs(STAGES, "stage")
