@@ -18,6 +18,7 @@ from newsmill.cli import replay_options as shared
 from newsmill.replay import journal
 from newsmill.replay.control import Control
 from newsmill.replay.files import directory_of, written_by
+from newsmill.replay.fused import RECORDS
 from newsmill.replay.journal import JournalError
 from newsmill.replay.progress import ReplayProgress
 from newsmill.replay.promote import KINDS, Promotion
@@ -86,7 +87,8 @@ def list_(as_json: bool) -> None:
                 }
                 click.echo(orjson.dumps(plain))
                 continue
-            written = work.counts.get("written", sum(work.counts.values()))
+            # A run counts what each stage has made of a record, too.
+            written = work.counts.get("written", work.counts.get(RECORDS, sum(work.counts.values())))
             table.add_row(
                 run.name,
                 _WORDS[operation],
@@ -120,7 +122,8 @@ def _line(record: ReplayRecord) -> str:
     parts = [f"{record.at:%Y-%m-%d %H:%M:%S} {record.who} {_WORDS[record.operation]}: {record.event}"]
     if record.plan is not None:
         offsets = sum(span.end - span.start for span in record.plan.spans)
-        parts.append(f"{record.plan.topic}, {offsets:,} offsets in {len(record.plan.spans)} partitions")
+        of = f"{offsets:,} offsets in {len(record.plan.spans)} partitions" if record.plan.spans else "of files"
+        parts.append(f"{record.plan.topic}, {of}")
         parts += [f"{name} {value}" for name, value in sorted(record.plan.options.items())]
     parts += [f"{count:,} {kind}" for kind, count in sorted(record.counts.items())]
     return "; ".join(parts)
