@@ -99,7 +99,7 @@ class FileTarget(Target):
         on_step: called between the steps of a batch and of the end (`written`, `synced`, `checkpointed`, `ended`,
             `named`, `told`). Tests use it to die there.
 
-    Raises ReplayError when another process works on the run.
+    Raises ReplayError when another process works on the run, or a file is there already that a new run would write.
     """
 
     def __init__(
@@ -120,6 +120,8 @@ class FileTarget(Target):
         self._session: Session | None = None
         self._identity: dict[str, str] = {}
         self._noted = 0.0
+        if not Path(self._directory, checkpoints.FILE).exists():
+            self._refuse_existing()  # before anybody is told that there is a run
         with self._explained():
             self._state = StateDirectory(self._directory, self._logs)
         self.before: Checkpoint | None = self._state.checkpoint
@@ -128,7 +130,7 @@ class FileTarget(Target):
     def begin(self, session: Session, work: Work) -> None:
         """Take up the run of `session`, which has begun, where the state directory says that it is.
 
-        Raises ReplayError where state directory and news.replays do not go together, or a file is in the way.
+        Raises ReplayError where state directory and news.replays do not go together.
         """
         self._session = session
         self._identity = {"run": self._run, "started": work.started.at.isoformat(), "by": work.started.who}
@@ -142,8 +144,6 @@ class FileTarget(Target):
                 f"{self._directory} is of another run that was called {self._run}, too. Choose another name with "
                 "--run, or remove the directory"
             )
-        if self.before is None:
-            self._refuse_existing()
         with self._explained():
             if self.before is None or not self.before.finished:
                 for sink in self._sinks.values():
