@@ -79,18 +79,23 @@ def open_archive(names: Sequence[str], format: str | None = None, ingested_ms: i
 
 
 def begin(archive: Archive, since: Bound, until: Bound) -> Place:
-    """Return where a run begins. Raises RangeError for offsets, which files do not have; InputError."""
-    for bound in (since, until):
-        if bound.offsets is not None:
-            raise RangeError(
-                f"{bound.text}: an archive has no offsets; write a time, which is compared with fetched_at"
-            )
+    """Return where a run begins. Raises RangeError as `check` does, InputError."""
+    check(since, until)
     return Place(
         digest=digest(archive),
         ingested_ms=time.time_ns() // 1_000_000 if archive.ingested_ms is None else archive.ingested_ms,
         since_ms=since.time_ms,
         until_ms=until.time_ms,
     )
+
+
+def check(since: Bound, until: Bound) -> None:
+    """Raise RangeError for offsets, which files do not have."""
+    for bound in (since, until):
+        if bound.offsets is not None:
+            raise RangeError(
+                f"{bound.text}: an archive has no offsets; write a time, which is compared with fetched_at"
+            )
 
 
 def digest(archive: Archive) -> str:

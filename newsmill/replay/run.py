@@ -57,6 +57,7 @@ def plan_of(settings: Settings, request: Request, options: Mapping[str, str]) ->
 
     def plan(journal: Journal) -> Plan:
         if request.archive is not None:
+            archive.check(request.since, request.until)
             return Plan(topic=request.topic, options=dict(options))
         found = ranges.freeze(settings, request.topic, request.since, request.until)
         return Plan(topic=request.topic, spans=found.spans, options=dict(options))

@@ -137,6 +137,7 @@ def test_what_is_in_the_way_is_not_overwritten(lived: Place, tmp_path: Path) -> 
     with pytest.raises(ReplayError, match="there already"):
         replay(lived, "in-the-way", into=str(out))
     assert out.read_text() == "mine\n"
+    assert "in-the-way" not in journal.read(lived.settings).runs
 
 
 def test_without_its_state_directory_a_run_does_not_go_on(lived: Place, tmp_path: Path) -> None:
