@@ -127,8 +127,9 @@ class FileTarget(Target):
         self.before: Checkpoint | None = self._state.checkpoint
         """How far an earlier process has come."""
 
-    def begin(self, session: Session, work: Work) -> None:
-        """Take up the run of `session`, which has begun, where the state directory says that it is.
+    def begin(self, session: Session, work: Work, state: State) -> None:
+        """Take up the run of `session`, which has begun, where the state directory says that it is; a new one with
+        `state`.
 
         Raises ReplayError where state directory and news.replays do not go together.
         """
@@ -149,7 +150,7 @@ class FileTarget(Target):
                 for sink in self._sinks.values():
                     sink.open(self.before.outputs.get(str(sink.path), 0) if self.before else 0)
         if self.before is None:
-            self._save({}, {}, State())
+            self._save({}, {}, state)
 
     @property
     def finished(self) -> bool:
@@ -158,8 +159,8 @@ class FileTarget(Target):
 
     @property
     def state(self) -> State | None:
-        """State of the last batch; None before the first one."""
-        return State.load(self.before.replay) if self.before is not None and self.counts else None
+        """State of the last batch of an earlier process; None where there was none."""
+        return State.load(self.before.replay) if self.before is not None else None
 
     @property
     def positions(self) -> dict[str, int]:
@@ -201,7 +202,7 @@ class FileTarget(Target):
             self._save(positions, counts, state)
         self._on_step("checkpointed")
         if self._session is not None and time.monotonic() - self._noted > NOTE_SECONDS:
-            self._session.checkpoint([], positions, counts)
+            self._session.checkpoint([], positions, counts, state=state.dump())
             self._noted = time.monotonic()
 
     def finish(self, counts: Mapping[str, int]) -> None:

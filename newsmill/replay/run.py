@@ -120,7 +120,7 @@ def into_files(
         if work.finished:
             return Outcome(True, work.counts, work.plan.spans)
         begun = _begun(session, request, stages, work)
-        target.begin(session, work)
+        target.begin(session, work, begun)
         if target.finished:
             target.finish(target.counts)
             return Outcome(True, target.counts, work.plan.spans)

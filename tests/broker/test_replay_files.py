@@ -21,7 +21,7 @@ import pytest
 from newsmill.engines.embedded import EmbeddedEngine, FileSink, value_line
 from newsmill.feed import FileSource, expand
 from newsmill.local import LocalKafka
-from newsmill.replay import diff, isolated, journal
+from newsmill.replay import diff, files, isolated, journal
 from newsmill.replay.archive import open_archive
 from newsmill.replay.errors import ReplayError
 from newsmill.replay.filters import Filters
@@ -140,10 +140,18 @@ def test_what_is_in_the_way_is_not_overwritten(lived: Place, tmp_path: Path) -> 
     assert "in-the-way" not in journal.read(lived.settings).runs
 
 
-def test_without_its_state_directory_a_run_does_not_go_on(lived: Place, tmp_path: Path) -> None:
+def test_without_its_state_directory_a_run_does_not_go_on(
+    lived: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "NOTE_SECONDS", 0.0)
     out, small = tmp_path / "out.ndjson", {"batch_records": 40}
     with pytest.raises(Killed):
         replay(lived, "elsewhere", settings=small, on_step=die_at("checkpointed", 3), into=str(out))
+    with pytest.raises(Killed):
+        replay(lived, "elsewhere", settings=small, on_step=die_at("checkpointed", 1), into=str(out))
+    told = [one for one in journal.history(lived.settings, "elsewhere") if one.event == "checkpoint"]
+    assert [bool(one.counts) for one in told] == [False, *[True] * (len(told) - 1)], "it begins once"
+    assert all(one.state for one in told)
     shutil.rmtree(lived.settings.path("replay", "elsewhere"))
     with pytest.raises(ReplayError, match="does not hold what is known"):
         replay(lived, "elsewhere", settings=small, into=str(out))
