@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from newsmill.engines.embedded import Checkpoint, FileSink, PackedSink, StateError, dead_letter_line, value_line
 from newsmill.engines.embedded import checkpoint as checkpoints
-from newsmill.engines.embedded.errors import storage_error
+from newsmill.engines.embedded.errors import InUseError, storage_error
 from newsmill.engines.embedded.state import State as StateDirectory
 from newsmill.engines.result import Output
 from newsmill.files import sync_directory
@@ -279,10 +279,12 @@ class FileTarget(Target):
         """Say what to do about a state directory in the words of a replay."""
         try:
             yield
-        except StateError as error:
+        except InUseError as error:
             raise ReplayError(
-                f"{error.what}. If no other process works on {self._run}, drop the run, and begin anew"
+                f"another process works on {self._run}. Wait for it, or stop it: the same command then goes on"
             ) from error
+        except StateError as error:
+            raise ReplayError(f"{error.what}. Drop the run {self._run}, and begin anew") from error
 
 
 def _sink(files: Files, topic: str, run: str) -> FileSink:
@@ -314,4 +316,6 @@ def written_by(settings: Settings, run: str) -> tuple[list[Path], bool]:
     if found is None:
         return [], False
     paths = [Path(path) for path in found.outputs]
-    return [path for path in paths if path.exists()], all(path.suffix != f".{_PART}" for path in paths)
+    # A process that died while it made a Parquet file has left a beginning of it.
+    begun = [path.with_name(f"{path.name}.tmp") for path in paths if path.suffix == f".{_PART}"]
+    return [path for path in (*paths, *begun) if path.exists()], not begun

@@ -227,6 +227,7 @@ class Fused:
     def _wait_until_due(self, record: Record) -> None:
         due_ms = self._input.due_ms(record)
         while (seconds := self._pace.until_due(due_ms)) > 0 and not self._control.stopping:
+            self._pace.stood_still(self._control.hold())
             self._control.sleep(min(seconds, CHECKPOINT_SECONDS))
 
     def _batch(self, records: Sequence[Record], decided: Sequence[Decided]) -> None:

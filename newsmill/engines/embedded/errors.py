@@ -20,6 +20,10 @@ class StateError(NewsmillError):
         self.what = what
 
 
+class InUseError(StateError):
+    """Another process works with the state directory."""
+
+
 class EngineError(NewsmillError):
     """The run can't go on: no room, a process that died, a stage that is broken."""
 

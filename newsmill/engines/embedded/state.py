@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from newsmill.engines.embedded import attempts, checkpoint, logfile
-from newsmill.engines.embedded.errors import StateError, storage_error
+from newsmill.engines.embedded.errors import InUseError, StateError, storage_error
 from newsmill.engines.embedded.files import AppendFile
 from newsmill.engines.result import Output
 from newsmill.feed.document import Position
@@ -115,7 +115,7 @@ class State:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise StateError(
+            raise InUseError(
                 f"{self.directory} is in use by another run", "Wait for it, or give this one another --state directory"
             ) from error
         return descriptor
