@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from newsmill import clients
 from newsmill.replay.errors import RangeError, ReplayError
+from newsmill.replay.lookup import asking
 from newsmill.replay.order import SETTLED_MS, Followed, Log, input_offset
 from newsmill.replay.partitions import Partitions
 from newsmill.replay.ranges import Range, first_time
@@ -95,12 +94,9 @@ def _arrived_by(settings: Settings, topic: str, kept: Sequence[Span], began_ms: 
     if began_ms is None:
         return tuple(Span(partition=span.partition, start=span.end, end=span.end) for span in kept)
     name = clients.physical(settings, topic)
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         wanted = {TopicPartition(name, span.partition): began_ms - SLACK_MS for span in kept}
         found = consumer.offsets_for_times(wanted)
-    finally:
-        consumer.close()
     starts = {place.partition: None if at is None else at.offset for place, at in found.items()}
     return tuple(
         Span(
@@ -117,8 +113,7 @@ def _refuse_short(settings: Settings, stage: StatefulStage, kept: Sequence[Span]
     name = clients.physical(settings, stage.log_topic)
     if began_ms is None or all(span.start == 0 for span in kept):
         return  # nothing was ever taken
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         for span in kept:
             oldest = first_time(consumer, TopicPartition(name, span.partition), span.start, span.end)
             if span.start and (oldest is None or oldest > began_ms - window / timedelta(milliseconds=1)):
@@ -131,8 +126,6 @@ def _refuse_short(settings: Settings, stage: StatefulStage, kept: Sequence[Span]
                     f"{stage.log_topic}/{span.partition} reaches back to {reach}, and not {window} before the range: "
                     f"{_ADVICE}. Or begin with a later --from"
                 )
-    finally:
-        consumer.close()
 
 
 def _first_direct(settings: Settings, log: Log, range_: Range) -> dict[int, int]:

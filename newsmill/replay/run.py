@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from newsmill.engines.embedded import StagePool
 from newsmill.engines.embedded.chain import Chain, place
 from newsmill.metrics import Metrics
-from newsmill.replay import base, isolated, ranges
+from newsmill.replay import base, isolated, lookup, ranges
 from newsmill.replay.control import Control
 from newsmill.replay.fused import Fused, Input, State, Target
 from newsmill.replay.journal import Journal, Work
@@ -71,16 +71,17 @@ def into_topics(
     Raises what Session.begin, logs_of and Fused.run raise.
     """
     settings = session.settings
-    work = session.begin(options, plan_of(settings, request, options))
-    if work.finished:
-        return Outcome(True, work.counts, work.plan.spans)
-    counts = isolated.partitions(settings, isolated.written_topics(stages))
-    isolated.create(settings, session.run, counts)
-    state = state_of(settings, request, stages, work)
-    first = work.checkpoint is None
-    if first:
-        # From here on the logs that are followed end where they end now.
-        session.checkpoint([], {}, {}, state=state.dump())
+    with lookup.sharing(settings):
+        work = session.begin(options, plan_of(settings, request, options))
+        if work.finished:
+            return Outcome(True, work.counts, work.plan.spans)
+        counts = isolated.partitions(settings, isolated.written_topics(stages))
+        isolated.create(settings, session.run, counts)
+        session.writer.know([isolated.own_topic(session.run, topic) for topic in counts])
+        state = state_of(settings, request, stages, work)
+        if work.checkpoint is None:
+            # From here on the logs that are followed end where they end now.
+            session.checkpoint([], {}, {}, state=state.dump())
 
     def own_log(stage: StatefulStage) -> None:
         topic = isolated.own_topic(session.run, stage.log_topic)
@@ -140,14 +141,15 @@ def work_off(
         own_log: folds what the run itself has logged so far into a stage.
     """
     logs = logs_in(stages, state)
-    for log in logs if request.base == "log" else ():
-        reached = base.fold(settings, log)
-        if not log.direct:
-            for number, offset in reached.items():
-                state.offsets.setdefault(place(log.stage.source, number), offset)
-    for stage in stages:
-        if isinstance(stage, StatefulStage):
-            own_log(stage)
+    with lookup.sharing(settings):
+        for log in logs if request.base == "log" else ():
+            reached = base.fold(settings, log)
+            if not log.direct:
+                for number, offset in reached.items():
+                    state.offsets.setdefault(place(log.stage.source, number), offset)
+        for stage in stages:
+            if isinstance(stage, StatefulStage):
+                own_log(stage)
     chain = Chain(
         stages,
         around.metrics,
