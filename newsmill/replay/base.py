@@ -109,22 +109,22 @@ def _arrived_by(settings: Settings, topic: str, kept: Sequence[Span], began_ms: 
 
 
 def _refuse_short(settings: Settings, stage: StatefulStage, kept: Sequence[Span], began_ms: int | None) -> None:
-    window = timedelta(days=settings.dedup_window_days)
+    reach = stage.reach()
     name = clients.physical(settings, stage.log_topic)
-    if began_ms is None or all(span.start == 0 for span in kept):
+    shortened = [span for span in kept if span.start]
+    if began_ms is None or not shortened:
         return  # nothing was ever taken
     with asking(settings) as consumer:
-        for span in kept:
+        for span in shortened:
             oldest = first_time(consumer, TopicPartition(name, span.partition), span.start, span.end)
-            if span.start and (oldest is None or oldest > began_ms - window / timedelta(milliseconds=1)):
-                reach = (
-                    "nowhere"
-                    if oldest is None
-                    else datetime.fromtimestamp(oldest / 1000, UTC).isoformat(" ", "seconds")
+            if reach is None or oldest is None or oldest > began_ms - reach // timedelta(milliseconds=1):
+                since = (
+                    "nowhere" if oldest is None else f"{datetime.fromtimestamp(oldest / 1000, UTC):%Y-%m-%d %H:%M:%S}"
                 )
                 raise RangeError(
-                    f"{stage.log_topic}/{span.partition} reaches back to {reach}, and not {window} before the range: "
-                    f"{_ADVICE}. Or begin with a later --from"
+                    f"{stage.log_topic}/{span.partition} reaches back to {since}, and not "
+                    f"{'to its beginning' if reach is None else f'{reach} before the range'}: {_ADVICE}. Or begin with "
+                    "a later --from"
                 )
 
 
