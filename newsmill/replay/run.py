@@ -163,6 +163,7 @@ def work_off(
         records: Input = isolated.TopicInput(order, fold=request.base == "log")
         total = sum(span.end - span.start for span in spans)
         progress = stack.enter_context(around.progress(total, records.done))
+        around.control.say = progress.say
         fused = Fused(
             settings,
             run,
