@@ -113,7 +113,8 @@ def command(
             lambda total, done: ReplayProgress(f"replay {name}", total, done=done, quiet=quiet),
             pool,
         )
-        session = Session(settings, name, "run")
+        meter = stack.enter_context(shared.metering(settings, name, pace, lag, control))
+        session = Session(settings, name, "run", meter=meter)
         outcome = into_topics(session, request, stages, asked, around)
         session.close()
     if not quiet:

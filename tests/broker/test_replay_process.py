@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -27,11 +30,12 @@ DOCUMENTS = 400
 class Process:
     """`newsmill replay --run r1`, slow enough to be met at work."""
 
-    def __init__(self, where: Place, rate: str = "20/s") -> None:
+    def __init__(self, where: Place, rate: str = "20/s", port: int = 0) -> None:
         self._where = where
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NEWSMILL_")} | {
             "NEWSMILL_BOOTSTRAP": where.settings.bootstrap,
             "NEWSMILL_NAMESPACE": where.settings.namespace,
+            "NEWSMILL_REPLAY_METRICS_PORT": str(port),
         }
         self.newsmill = [sys.executable, "-W", "ignore", "-m", "newsmill"]
         self.environment = environment
@@ -73,10 +77,13 @@ class Process:
 def test_paused_resumed_stopped_and_dropped(place: Callable[..., Place]) -> None:
     where = place(raw=2)
     feed(where, invented(DOCUMENTS, seed=9))
-    first = Process(where)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    first = Process(where, port=port)
     first.gets_on()
     first.tell("pause", "r1")
     first.stands()
+    shows_itself_alone(port, first.position())
     first.tell("resume", "r1")
     first.gets_on()
     first.process.send_signal(signal.SIGUSR1)
@@ -107,6 +114,21 @@ def test_paused_resumed_stopped_and_dropped(place: Callable[..., Place]) -> None
     assert status in (1, 130), said
     assert bounds(where.settings, isolated.own_topic("r1", topics.ARTICLES)) == ()
     assert journal.read(where.settings).runs["r1"].dropped is not None
+
+
+def shows_itself_alone(port: int, position: int) -> None:
+    """What a paused run shows is about the run, and no metric has the name of a live worker's."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    assert all(re.match(r'newsmill_replay_\w+{.*run="r1".*} ', line) for line in lines), lines
+    shown = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+    assert shown['newsmill_replay_paused{run="r1"}'] == 1
+    assert shown['newsmill_replay_read_offsets_total{run="r1",topic="news.raw"}'] == position
+    assert shown['newsmill_replay_ahead_offsets{run="r1"}'] == DOCUMENTS - position
+    assert shown['newsmill_replay_records{kind="records",run="r1"}'] == position
+    assert shown['newsmill_replay_limit_records_per_second{run="r1"}'] <= 20
+    articles = shown['newsmill_replay_written_records_total{run="r1",topic="replay.r1.news.articles"}']
+    assert 0 < articles <= position
 
 
 def test_a_second_process_shuts_the_first_one_out(place: Callable[..., Place]) -> None:
