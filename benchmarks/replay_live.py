@@ -102,7 +102,8 @@ def _mixed(documents: Sequence[Document]) -> Iterator[Document]:
         if not isinstance(plain, dict) or not isinstance(plain.get("text"), str) or not plain.get("url"):
             yield document
             continue
-        plain.pop("label", None)
+        # Event time is that of arrival then: copies of long ago would be beyond dedup's window of now.
+        plain = {name: value for name, value in plain.items() if name not in ("fetched_at", "label")}
         if kind < 0.24 and known:
             plain = _again(draw, draw.choice(known), number, kind)
         else:
