@@ -151,7 +151,9 @@ class Replaying:
         return work.counts.get(RECORDS, 0) if work else 0
 
     def drop(self) -> None:
-        """Remove its topics."""
+        """Remove its topics. There are none where it was stopped before it had begun."""
+        if self.run not in journal.read(self.place.settings).runs:
+            return
         command = _newsmill(["replay", "drop", self.run, "--yes"])
         subprocess.run(command, env=_environment(self.place), check=True, capture_output=True)
 
