@@ -58,13 +58,15 @@ class Row:
 def run_and_live(settings: Settings, run: str, wanted: Wanted) -> list[Row]:
     """Compare the topics of a run with what live ones hold of the `wanted` origins, partition by partition.
 
-    Dead letters come from several workers at once: their order is left out.
+    Dead letters come from several workers at once: their order is left out. So is what the run has taken over from the
+    live log, decisions of live workers about documents that are not part of it.
     """
     own: Lanes = defaultdict(list)
     live: Lanes = defaultdict(list)
     for topic in COMPARED:
         for record in records_of(settings, isolated.own_topic(run, topic)):
-            own[topic, record.partition].append(_digest(record))
+            if h.get(record.headers, h.TAKEN_OVER) is None:
+                own[topic, record.partition].append(_digest(record))
         for record in records_of(settings, topic):
             if wanted(origin_of(record)):
                 live[topic, record.partition].append(_digest(record))
