@@ -32,6 +32,8 @@ from workers.stage import Record
 pytestmark = [pytest.mark.broker, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 BATCH = 20
+RATE = "100/s"
+"""Of processes that are to be killed, so that they have not ended before, on whatever machine."""
 ALL = (*LIVE, topics.DEAD_LETTERS)
 
 
@@ -64,13 +66,13 @@ class LiveLoad:
             self.fed += 5
 
 
-def begin(where: Place, until: str) -> subprocess.Popen[bytes]:
+def begin(where: Place, until: str, *options: str) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NEWSMILL_")} | {
         "NEWSMILL_BOOTSTRAP": where.settings.bootstrap,
         "NEWSMILL_NAMESPACE": where.settings.namespace,
         "NEWSMILL_BATCH_RECORDS": str(BATCH),
     }
-    command = [sys.executable, "-W", "ignore", "-m", "newsmill", "replay", "--run", "r1", "--until", until]
+    command = [sys.executable, "-W", "ignore", "-m", "newsmill", "replay", "--run", "r1", "--until", until, *options]
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE)
 
 
@@ -86,7 +88,7 @@ def killed_at_random(where: Place, until: str, kills: int, seed: int) -> Counter
     died: Counter[str] = Counter()
     for life in range(kills):
         before = positions(where)
-        with begin(where, until) as process:
+        with begin(where, until, "--rate", RATE) as process:
             deadline = time.monotonic() + PATIENCE
             while life % 2 and positions(where) == before and process.poll() is None:
                 assert time.monotonic() < deadline, "the run gets no further"
