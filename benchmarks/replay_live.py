@@ -55,7 +55,7 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=("identity", "latency"))
-    parser.add_argument("--articles", type=int, default=2_500, help="that are replayed (default: %(default)s)")
+    parser.add_argument("--articles", type=int, default=4_000, help="that are replayed (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=SAMPLES, help="raw documents (default: samples/)")
     parser.add_argument("--rate", type=float, help="live articles a second (default: 10, for latency 20)")
     parser.add_argument("--pairs", type=int, default=5, help="for latency (default: %(default)s)")
