@@ -171,6 +171,10 @@ class IngestStage(StatefulStage):
         """Return the lines and articles that it may hold over the partitions that it has."""
         return self._max_entries * max(1, len(self._memories))
 
+    def reach(self) -> timedelta:
+        """Return for how long a line is remembered that is not seen again."""
+        return topics.INGEST_WINDOW
+
     def _memory(self, partition: int) -> Memory:
         memory = self._memories.get(partition)
         if memory is None:
