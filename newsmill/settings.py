@@ -81,6 +81,12 @@ class Settings:
     max_batch_s: float = _setting(
         300.0, "longest that a batch may take before the group gives up on the worker, seconds", check=_between(5, 3600)
     )
+    standby_partitions: int = _setting(
+        -1,
+        "partitions of other workers whose state this one keeps warm (each takes a state's memory); 0: none, -1: one "
+        "where a stage's log has one partition",
+        check=_between(-1, 256),
+    )
     prepare_processes: int = _setting(
         0, "processes that prepare records (HTML extraction) beside the worker; 0: none", check=_between(0, 256)
     )

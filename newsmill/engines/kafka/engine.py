@@ -28,6 +28,7 @@ from newsmill.engines.broker.required import MissingTopicsError, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.kafka.changes import Changes
 from newsmill.engines.kafka.consumer import GroupConsumer
+from newsmill.engines.kafka.standby import Standby
 from newsmill.engines.kafka.transaction import StaleMembershipError, Transactor
 from newsmill.engines.result import KILLED, BatchResult
 from newsmill.engines.runner import Runner
@@ -86,6 +87,7 @@ class KafkaEngine:
         self._changes = Changes()
         self._partitions: dict[TopicPartition, Partition] = {}
         self._tails: dict[int, LogTail] = {}
+        self._standby: Standby | None = None
         self._away = ""
 
     def stop(self) -> None:
@@ -125,6 +127,9 @@ class KafkaEngine:
         needed = required_topics(self.settings, self.stage)
         if missing := [name for name in needed if not self._consumer.partitions_for_topic(name)]:
             raise MissingTopicsError(missing)
+        if isinstance(self.stage, StatefulStage):
+            partitions = self._consumer.partitions_for_topic(clients.physical(self.settings, self.stage.log_topic))
+            self._standby = Standby(self.settings, self.stage, self.metrics, partitions)
 
     def _turn(self) -> None:
         self._follow_changes()
@@ -136,7 +141,7 @@ class KafkaEngine:
             self._rewind()
             return
         membership = self._consumer.group_metadata()
-        self.health.ready(self._away or ("" if self._consumer.assignment() else "no partition is assigned"))
+        self.health.ready(self._away or self._idle())
         if polled:
             # A batch in hand is input that waits: one that never ends must be seen, and nothing is measured meanwhile.
             self.health.waiting(True)
@@ -154,13 +159,25 @@ class KafkaEngine:
             self._rewind()
             return
         self._look_around()
+        if self._standby is not None and not self._consumer.joining:
+            self._standby.follow({tp.partition for tp in self._consumer.assignment()}, busy=bool(polled))
+
+    def _idle(self) -> str:
+        """Return why this worker has nothing to do and is no standby either; empty when it has, or is."""
+        if self._consumer.assignment():
+            return ""
+        # Whatever waited on a partition that it had is another's.
+        self.health.waiting(False)
+        return self._standby.problem() if self._standby else "no partition is assigned"
 
     # -- reading
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         """Return records, after waiting `linger_ms` for a batch to fill once there are any."""
         limit = self.settings.batch_records
-        polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=POLL_MS, max_records=limit)
+        hurry = self._standby is not None and self._standby.behind and not self._consumer.joining
+        polled: dict[TopicPartition, list[Any]]
+        polled = self._consumer.poll(timeout_ms=0 if hurry else POLL_MS, max_records=limit)
         deadline = time.monotonic() + self.settings.linger_ms / 1000
         count = sum(map(len, polled.values()))
         while polled and count < limit and not self._changes.any():
@@ -317,8 +334,8 @@ class KafkaEngine:
     def _give_up(self, tp: TopicPartition) -> None:
         if tail := self._tails.pop(tp.partition, None):
             tail.snapshot()
-        if isinstance(self.stage, StatefulStage):
-            self.stage.forget(tp.partition)
+        if self._standby is not None:
+            self._standby.give(tp.partition, tail)
         self._partitions.pop(tp, None)
         self._positions.revoked(tp.partition)
 
@@ -326,7 +343,7 @@ class KafkaEngine:
         """Get ready for a partition that is new here; False when the group rebalanced meanwhile and it is undone."""
         found = self._confirm(tp)
         marks = Marks.load(found.metadata if found else None)
-        if isinstance(self.stage, StatefulStage) and not self._restore(self.stage, tp.partition):
+        if self._standby is not None and not self._restore(self._standby, tp.partition):
             return False
         partition = self._partitions[tp] = Partition(found.offset if found else None, marks)
         if marks.careful:
@@ -338,11 +355,11 @@ class KafkaEngine:
         self._positions.assigned(tp.partition, partition.committed)
         return True
 
-    def _restore(self, stage: StatefulStage, partition: int) -> bool:
-        """Rebuild the state of `partition`; False when the group rebalanced meanwhile."""
+    def _restore(self, standby: Standby, partition: int) -> bool:
+        """Rebuild the state of `partition`, or what is missing of it; False when the group rebalanced meanwhile."""
         self.health.ready("restoring state")
         started = time.monotonic()
-        tail = LogTail(self.settings, stage, partition)
+        tail = standby.take(partition)
         self._consumer.pause(*self._consumer.assignment())
         folded = 0
         for count in tail.restore():
@@ -352,16 +369,19 @@ class KafkaEngine:
             # within a poll is begun again by the next one, and makes the whole group begin again.
             self._consumer.poll(timeout_ms=POLL_MS if self._consumer.joining else 0)
             if self._changes.any():
+                standby.give(partition, tail)
                 return False
         seconds = time.monotonic() - started
-        self.metrics.restore_seconds.labels(stage.name).set(seconds)
-        log.info("restored %s/%d from %d log records in %.1f s", stage.log_topic, partition, folded, seconds)
+        self.metrics.restore_seconds.labels(self.stage.name).set(seconds)
+        log.info("restored the state of %s/%d from %d log records in %.1f s", self._topic, partition, folded, seconds)
         self._tails[partition] = tail
         return True
 
     def _leave(self) -> None:
         for tail in self._tails.values():
             tail.snapshot()
+        if self._standby is not None:
+            self._standby.close()
         self._consumer.close(autocommit=False)
         self._positions.close()
         self._transactor.close()
