@@ -215,7 +215,14 @@ def test_a_log_that_was_cut_below_it_is_folded_anew(place: MakePlace, monkeypatc
     p.wait_for(topics.UNIQUE, 50)
     warm(second, 50)
     step = standby._Follower.step
-    monkeypatch.setattr(standby._Follower, "step", lambda self, seconds: 0)
+
+    def away(self: standby._Follower, seconds: float) -> int:
+        self.close()
+        return 0
+
+    monkeypatch.setattr(standby._Follower, "step", away)
+    follower = second.engine._standby._followers[0]  # type: ignore[union-attr]
+    until(lambda: follower._consumer is None, "it has lost its connection")
     p.feed(topics.ARTICLES, [b"w%d" % i for i in range(20)])
     p.wait_for(topics.UNIQUE, 70)
     log = p.read(topics.DEDUP_LOG)
@@ -224,7 +231,10 @@ def test_a_log_that_was_cut_below_it_is_folded_anew(place: MakePlace, monkeypatc
     monkeypatch.setattr(standby._Follower, "step", step)
     kept = [r.value for r in p.read(topics.DEDUP_LOG)]
     assert kept == [b'{"value": "w%d", "count": 0}' % i for i in range(10, 20)]
-    warm(second, 60)
+    until(
+        lambda: second.stage.folded >= 60 and not second.engine.health.not_ready(),  # type: ignore[attr-defined]
+        "it starts over",
+    )
     assert second.stage.seen[0][0] == {f"w{i}": 1 for i in range(10, 20)}  # type: ignore[attr-defined]
     first.stop()
     has(second)
@@ -247,7 +257,7 @@ def test_another_log_under_the_same_name_is_not_gone_on_with(place: MakePlace) -
     assert tail._last is not None
     tail._last = (tail._last[0], "0" * 32)
     assert list(tail.restore())[-1] == 50
-    assert list(tail.restore()) == []
+    assert sum(tail.restore()) == 0
     assert stage.folded == 100
     assert stage.seen[0][0] == {f"v{i}": 10 for i in range(SPREAD)}
 

@@ -59,6 +59,7 @@ class Standby:
         self._settings = settings
         self._stage = stage
         self._metrics = metrics
+        self._folded = metrics.standby_records.labels(stage.name)
         most = settings.standby_partitions
         self._most = int(len(partitions) == 1) if most == ONE_IF_ONE else most
         # Workers that wait begin at different places, so that together they follow as many as they can.
@@ -98,7 +99,7 @@ class Standby:
             lag = self._metrics.standby_lag.labels(self._stage.name, partition)
             lag.set(math.nan if follower.lag is None else follower.lag)
         if folded:
-            self._metrics.standby_records.labels(self._stage.name).inc(folded)
+            self._folded.inc(folded)
             show_state(self._stage, self._metrics)
 
     def take(self, partition: int) -> LogTail:
