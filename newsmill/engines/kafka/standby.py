@@ -212,8 +212,9 @@ class _Follower:
         self._measured = time.monotonic()
         self._end = self._consumer.end_offsets([self._tp], timeout_ms=5_000)[self._tp]
         self.lag = max(0, self._end - self._consumer.position(self._tp))
-        if not self.lag:
+        if not self.lag and self.problem:
             # From now on it is warm, also while it is a little behind.
+            log.info("%s is followed: its state is warm", self._tp)
             self.problem = ""
 
     def _stop(self, problem: str) -> None:
