@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from newsmill import routes
 from newsmill.errors import NewsmillError
 
 PREFIX: Final = "NEWSMILL_"
@@ -39,6 +40,14 @@ def _one_of(*allowed: str) -> Callable[[Any], str | None]:
         return None if value in allowed else f"must be one of: {', '.join(allowed)}"
 
     return check
+
+
+def _table_of_languages(value: str) -> str | None:
+    try:
+        routes.parse(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,11 @@ class Settings:
         0.7,
         "near copies: how much must speak for one story; higher: fewer false copies, more missed ones",
         check=_between(-1.0, 2.5),
+    )
+    dedup_routes: str = _setting(
+        "",
+        "partition of news.articles by language, as en=0,de=1,*=2; for ingest, where news.articles has more than one",
+        check=_table_of_languages,
     )
     entities_gazetteer: str = _setting("", "file of a team's own names (TSV or NDJSON: surface, type, id, priority)")
     entities_spacy_model: str = _setting("", "spaCy model that finds names in place of ours (needs the extra `spacy`)")

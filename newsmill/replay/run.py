@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from newsmill import routes
 from newsmill.engines.embedded import StagePool
 from newsmill.engines.embedded.chain import Chain, place
 from newsmill.metrics import Metrics
@@ -154,6 +155,7 @@ def work_off(
         dead_letter_limit=settings.dead_letter_limit,
         pool=around.pool,
         partition=partition,
+        routes=routes.parse(settings.dedup_routes),
     )
     with contextlib.ExitStack() as stack:
         order = order_of(settings, request, spans, logs, state, positions)

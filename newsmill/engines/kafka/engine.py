@@ -19,12 +19,12 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
-from newsmill import clients
+from newsmill import clients, routes
 from newsmill.engines.broker.marks import Marks
 from newsmill.engines.broker.partitions import KILLED_DETAIL, Partition, cut
 from newsmill.engines.broker.positions import Positions
 from newsmill.engines.broker.records import size, to_record
-from newsmill.engines.broker.required import MissingTopicsError, required_topics
+from newsmill.engines.broker.required import MissingTopicsError, check_routes, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.kafka.changes import Changes
 from newsmill.engines.kafka.consumer import GroupConsumer
@@ -36,6 +36,7 @@ from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
 from newsmill.sources import shown_sources
+from schemas import topics
 from workers.stage import Record, Stage, StatefulStage
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class KafkaEngine:
             pool=pool,
             prepare=prepare,
             sources=shown_sources(settings.metrics_sources, metrics, stage.name),
+            routes=routes.parse(settings.dedup_routes),
         )
         self._on_step = on_step
         self._topic = clients.physical(settings, stage.source)
@@ -127,6 +129,9 @@ class KafkaEngine:
         needed = required_topics(self.settings, self.stage)
         if missing := [name for name in needed if not self._consumer.partitions_for_topic(name)]:
             raise MissingTopicsError(missing)
+        if topics.ARTICLES in self.stage.sinks:
+            articles = self._consumer.partitions_for_topic(clients.physical(self.settings, topics.ARTICLES))
+            check_routes(self.settings, len(articles))
         if isinstance(self.stage, StatefulStage):
             partitions = self._consumer.partitions_for_topic(clients.physical(self.settings, self.stage.log_topic))
             self._standby = Standby(self.settings, self.stage, self.metrics, partitions)
