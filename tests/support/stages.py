@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from schemas import headers as h
 from schemas import topics
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage, StatefulStage, StateVersionError
+
+_LONGEST_SECONDS = 60.0
 
 
 class EchoStage(Stage):
@@ -45,6 +48,19 @@ class SpeakingStage(EchoStage):
             Emit("article", (Message(topics.ARTICLES, r.key or b"", r.value or b"", (r.value or b"").decode()),))
             for r in batch
         ]
+
+
+class HangingStage(EchoStage):
+    """An EchoStage whose batches do not end before `go_on` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Outcome]:
+        if not self.go_on.wait(_LONGEST_SECONDS):
+            raise TimeoutError("nobody let it go on")
+        return super().process(batch)
 
 
 class CountingStage(StatefulStage):
