@@ -14,6 +14,7 @@ from newsmill import clients
 from newsmill import topics as admin
 from newsmill.engines.broker.restore import LogTail, RestoreError
 from newsmill.engines.kafka import standby
+from newsmill.engines.kafka.abandoned import end_abandoned
 from newsmill.settings import Settings
 from schemas import topics
 from tests.support.driver import Killed
@@ -122,15 +123,38 @@ def test_a_worker_that_waits_is_ready_and_takes_over_with_the_tail_alone(place: 
 @pytest.mark.parametrize("step", ["processed", "flushed", "offsets", "committed"])
 def test_a_death_in_the_middle_of_a_batch_loses_and_doubles_nothing(place: MakePlace, step: str) -> None:
     p = place()
-    first = worker(p, "0", batch_records=20, on_step=die_at(step, 4), transaction_timeout_s=2.0)
+    first = worker(p, "0", batch_records=20, on_step=die_at(step, 4), transaction_timeout_s=600.0)
     has(first)
     second = worker(p, "1")
     p.feed(topics.ARTICLES, values(200))
+    # Its transaction would stay open for longer than the test waits.
     assert isinstance(first.ended(), Killed)
     found = p.wait_for(topics.UNIQUE, 200)
     second.stop()
     assert [r.value for r in found] == outputs(200)
     assert p.values(topics.DEDUP_LOG) == outputs(200)
+
+
+def test_a_member_with_an_open_transaction_is_not_shut_out(place: MakePlace) -> None:
+    """It is alive, and the group has rebalanced under its batch: it rolls back and goes on."""
+    p = place(articles=2, dedup_log=2)
+    p.feed(topics.ARTICLES, [b"v%d" % (i % 5) for i in range(40)], key=lambda i: b"k%d" % (i % 5))
+    second: list[Running] = []
+
+    def on_step(step: str) -> None:
+        if step == "flushed" and not second:
+            second.append(worker(p, "1"))
+            # Long enough for the broker to begin a rebalance, which waits for this one.
+            time.sleep(4)
+
+    first = worker(p, "0", batch_records=40, on_step=on_step)
+    found = p.wait_for(topics.UNIQUE, 40)
+    assert first.alive
+    # Whoever is no member is told nothing of the others.
+    assert end_abandoned(dataclasses.replace(p.settings, instance="2"), "dedup") == []
+    first.stop()
+    second[0].stop()
+    each_once(found, [b'{"value": "v%d", "count": %d}' % (i % 5, i // 5) for i in range(40)])
 
 
 def test_the_partition_goes_back_and_forth_and_the_state_stays_warm(place: MakePlace) -> None:

@@ -26,6 +26,7 @@ from newsmill.engines.broker.positions import Positions
 from newsmill.engines.broker.records import size, to_record
 from newsmill.engines.broker.required import MissingTopicsError, check_routes, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
+from newsmill.engines.kafka.abandoned import client_id, end_abandoned
 from newsmill.engines.kafka.changes import Changes
 from newsmill.engines.kafka.consumer import GroupConsumer
 from newsmill.engines.kafka.standby import Standby
@@ -109,7 +110,7 @@ class KafkaEngine:
         self._consumer: Any = GroupConsumer(
             **clients.consumer(self.settings),
             group_id=self._group,
-            client_id=f"{self.stage.name}-{self.settings.instance}",
+            client_id=client_id(self.stage.name, self.settings.instance),
             partition_assignment_strategy=(CooperativeStickyAssignor,),
             session_timeout_ms=int(self.settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(self.settings.session_timeout_s * 1000 / 4),
@@ -328,6 +329,8 @@ class KafkaEngine:
             self.metrics.rebalances.labels(self.stage.name).inc()
             for tp in sorted(gone):
                 self._give_up(tp)
+            if new:
+                end_abandoned(self.settings, self.stage.name)
             remaining = sorted(new)
             while remaining and self._take_on(remaining[0]):
                 remaining.pop(0)
