@@ -43,6 +43,13 @@ CHUNK = 2_000
 BATCHES = 8
 """Batches of 500 live articles that are made, and sent over and over: what comes again is a recrawl."""
 
+WAYS = {
+    "log": ("the log alone", 0, False),
+    "snapshot": ("a snapshot of its own, and the log", 0, True),
+    "standby": ("a standby", 1, False),
+}
+"""What the second worker has: in words, NEWSMILL_STANDBY_PARTITIONS, whether it has a snapshot, of the way `log`."""
+
 PLACE = TopicPartition(topics.ARTICLES, 0)
 
 
@@ -51,7 +58,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--articles", type=int, default=200_000, help="decisions in the log")
     parser.add_argument("--rate", type=int, default=100, help="articles a second that come in meanwhile")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="what the second worker has")
     options = parser.parse_args()
+    if "snapshot" in options.ways and options.ways[0] != "log":
+        parser.error("the snapshot is made by the way `log`, which has to come first")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     rows = []
     with tempfile.TemporaryDirectory() as scratch, LocalKafka(Path(scratch, "kafka")) as broker:
@@ -60,11 +70,8 @@ def main() -> None:
         print(f"{options.articles:,} decisions in the log, {options.rate} articles a second; {load()}", flush=True)
         with feeding(settings, options.rate):
             kept = Path(scratch, "kept")
-            for title, standby, snapshot in (
-                ("the log alone", 0, False),
-                ("a snapshot of its own, and the log", 0, True),
-                ("a standby", 1, False),
-            ):
+            for way in options.ways:
+                title, standby, snapshot = WAYS[way]
                 for how, number in (("asked to stop", signal.SIGTERM), ("killed", signal.SIGKILL)):
                     where = Path(scratch, f"{len(rows)}")
                     if snapshot:

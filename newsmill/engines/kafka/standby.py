@@ -174,6 +174,11 @@ class _Follower:
             if self._consumer is None:
                 self._consumer = self.tail.follow()
             folded = self._fold(seconds)
+            if self.lag == 0 and self.problem:
+                # Read to where the log ended when that was asked. From now on it is warm, also while it is a little
+                # behind: under load there is always something that has just come in.
+                log.info("%s is followed: its state is warm", self._tp)
+                self.problem = ""
             self._measure()
         except RestoreError as error:
             # Another version has written it. Whoever takes the partition over starts over, and says what to do.
@@ -212,10 +217,6 @@ class _Follower:
         self._measured = time.monotonic()
         self._end = self._consumer.end_offsets([self._tp], timeout_ms=5_000)[self._tp]
         self.lag = max(0, self._end - self._consumer.position(self._tp))
-        if not self.lag and self.problem:
-            # From now on it is warm, also while it is a little behind.
-            log.info("%s is followed: its state is warm", self._tp)
-            self.problem = ""
 
     def _stop(self, problem: str) -> None:
         self.problem = problem
