@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from newsmill import routes
 from newsmill.engines.embedded import StagePool
 from newsmill.engines.embedded.chain import Chain, place
 from newsmill.metrics import Metrics
@@ -212,6 +213,7 @@ def work_off(
         dead_letter_limit=settings.dead_letter_limit,
         pool=around.pool,
         partition=partition,
+        routes=routes.parse(settings.dedup_routes),
     )
     with contextlib.ExitStack() as stack:
         records: Input

@@ -192,7 +192,9 @@ class IngestStage(StatefulStage):
     def _outcome(self, draft: Draft, log: Message | None, language: Language) -> Outcome:
         article = self._article(draft, language)
         notes = (RECURS,) if draft.removed and any(cut.reason == RECURS for cut in draft.removed) else ()
-        return Emit("article", (Message(topics.ARTICLES, article.id.encode(), encode(article)),), log, notes)
+        return Emit(
+            "article", (Message(topics.ARTICLES, article.id.encode(), encode(article), article.language),), log, notes
+        )
 
     def _settle(self, record: Record) -> tuple[Draft, Message | None] | Reject:
         draft: Any = record.prepared if record.prepared is not None else self.prepare(record)
