@@ -30,13 +30,9 @@ WORDS = [
     "school",
     "14",
     "vote",
-    "river",
     "3,500",
     "market",
-    "Oakhaven",
-    "ferry",
     "日本",
-    "新聞",
     "Москва",
 ]
 
