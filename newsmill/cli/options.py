@@ -6,7 +6,9 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -44,6 +46,43 @@ def span_option(context: click.Context, parameter: click.Parameter, value: str |
     if (match := _SPAN.fullmatch(value)) is None:
         raise click.BadParameter(f"{value!r} is no span of time: write 30m, 12h or 7d")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+class Instant(click.ParamType):
+    """A time as RFC 3339, converted to milliseconds since the Unix epoch."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the milliseconds. Fails with click.BadParameter."""
+        if isinstance(value, int):
+            return value
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-01-31T12:00:00Z", param, ctx)
+        if instant.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write for example {value}Z", param, ctx)
+        return round(instant.timestamp() * 1000)
+
+
+def worker_addresses_option(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """Callback of a multiple option `[http://]HOST:PORT[/metrics]`; returns them as `http://HOST:PORT`."""
+    return [_worker_address(value) for value in values]
+
+
+def _worker_address(value: str) -> str:
+    advice = f"{value!r} is no address of a worker's metrics: write http://HOST:PORT, such as http://127.0.0.1:9101"
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        port = parts.port
+    except ValueError as error:
+        raise click.BadParameter(advice) from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port or "@" in parts.netloc:
+        raise click.BadParameter(advice)
+    if parts.path not in {"", "/", "/metrics"} or parts.query or parts.fragment:
+        raise click.BadParameter(advice)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 scale_option = _pairs(STAGES, "stage")

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from newsmill.cli.options import worker_addresses_option
 from newsmill.settings import from_environment
 from newsmill.status import Picture, Problem, StageLine, look, problems
 from newsmill.status.picture import History
@@ -35,10 +36,15 @@ SAMPLE_SECONDS = 1.0
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.option(
-    "--worker", "urls", multiple=True, metavar="URL", help="Address of the metrics of a worker or gateway; repeatable."
+    "--worker",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    callback=worker_addresses_option,
+    help="Address of the metrics of a worker or gateway; repeatable.",
 )
 @click.option("--late", type=float, default=LATE_SECONDS, show_default=True, help="Seconds behind that are a problem.")
-def command(watch: bool, every: float, as_json: bool, urls: tuple[str, ...], late: float) -> None:
+def command(watch: bool, every: float, as_json: bool, urls: Sequence[str], late: float) -> None:
     """Show stages, throughput, lag, age, dead letters, and who has which partition; what is wrong, in red.
 
     Works from Kafka (NEWSMILL_BOOTSTRAP) and the metrics of workers and gateways. Without --worker it looks for them
@@ -112,7 +118,8 @@ def _stages(picture: Picture) -> Table:
 
 def _partitions(picture: Picture, stuck: set[tuple[str, int]]) -> Table:
     table = Table(box=SIMPLE_HEAD)
-    for column in ("stage", "partition", "worker", "committed", "end", "lag"):
+    # standby: log records that the nearest of the workers that follow the partition has yet to read.
+    for column in ("stage", "partition", "worker", "committed", "end", "lag", "standby"):
         table.add_column(column, justify="left" if column in ("stage", "worker") else "right")
     for line in picture.stages:
         for partition in line.group.partitions if line.group else ():
@@ -123,9 +130,16 @@ def _partitions(picture: Picture, stuck: set[tuple[str, int]]) -> Table:
                 "-" if partition.committed is None else f"{partition.committed:,}",
                 f"{partition.end:,}",
                 "?" if partition.lag is None and partition.end else f"{partition.lag or 0:,}",
+                _standby(line, partition.number),
                 style="bold red" if (line.name, partition.number) in stuck else "",
             )
     return table
+
+
+def _standby(line: StageLine, partition: int) -> str:
+    lags = [worker.standby[str(partition)] for worker in line.workers if str(partition) in worker.standby]
+    known = [lag for lag in lags if not math.isnan(lag)]
+    return f"{min(known):,.0f} behind" if known else "?" if lags else "-"
 
 
 def _gateways(picture: Picture) -> Table:

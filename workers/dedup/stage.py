@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -164,6 +165,10 @@ class DedupStage(StatefulStage):
     def state_limit(self) -> int:
         """Return the articles that it may hold over the partitions that it has."""
         return self.options.max_entries * max(1, len(self._states))
+
+    def reach(self) -> timedelta:
+        """Return the window in which copies are looked for."""
+        return self.options.window
 
     def _state(self, partition: int) -> PartitionState:
         state = self._states.get(partition)

@@ -29,7 +29,7 @@ from faust.types import TP
 from newsmill import clients
 from newsmill.engines.broker.marks import Marks
 from newsmill.engines.broker.partitions import KILLED_DETAIL, Partition, cut
-from newsmill.engines.broker.required import MissingTopicsError, required_topics
+from newsmill.engines.broker.required import MissingTopicsError, check_routes, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.faust_engine.inbox import Inbox, size
 from newsmill.engines.faust_engine.outbox import Outbox
@@ -40,6 +40,7 @@ from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
+from schemas import topics
 from workers.stage import Record, StatefulStage
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class BatchLoop:
         self._revoked: int | None = None
         self._busy = asyncio.Lock()
         self._stopping = False
+        # Why the broker does not answer, until it answers again: Faust goes on with what it has fetched.
+        self._away = ""
 
     # -- called by Faust
 
@@ -148,6 +151,9 @@ class BatchLoop:
         missing = await self._lag.missing(required_topics(self._settings, self._stage))
         if missing:
             raise MissingTopicsError(missing)
+        if topics.ARTICLES in self._stage.sinks:
+            articles = clients.physical(self._settings, topics.ARTICLES)
+            check_routes(self._settings, await self._lag.partitions(articles))
 
     # -- a turn
 
@@ -169,7 +175,7 @@ class BatchLoop:
                 return
         self._new = set()
         if self._partitions:
-            self._health.ready()
+            self._health.ready(self._away)
         # A record that Faust hands over twice (it does, when it seeks back around a rebalance) is processed once.
         messages = [message for message in messages if message.offset >= self._partitions[message.tp].done]
         batches = cut(
@@ -321,9 +327,11 @@ class BatchLoop:
         try:
             waiting = await self._lag.measure_faust(thread, {tp: p.done for tp, p in self._partitions.items()})
         except (KafkaError, TimeoutError) as error:
-            self._health.ready(f"the broker does not answer: {error!r}")
+            self._away = f"the broker does not answer: {error!r}"
+            self._health.ready(self._away)
             return
         if waiting is not None:
+            self._away = ""
             self._health.waiting(waiting > 0)
             if waiting == 0:
                 async with self._busy:
