@@ -57,9 +57,13 @@ def promote(run: str, rate: str | None, dry_run: bool, quiet: bool) -> None:
         click.echo("nothing is written")
         return
     pace, lag = shared.make_pace(settings, rate, None)
-    session = Session(settings, run, "promote")
-    with Control(settings, run) as control, ReplayProgress("promote", 0, quiet=quiet) as progress:
+    with (
+        Control(settings, run) as control,
+        shared.metering(settings, run, pace, lag, control) as meter,
+        ReplayProgress("promote", 0, quiet=quiet) as progress,
+    ):
         control.say = progress.say
+        session = Session(settings, run, "promote", meter=meter)
         result = Promotion(
             session, lambda: diff.changes(settings, run), control=control, pace=pace, progress=progress
         ).run()

@@ -156,7 +156,8 @@ def command(
             pool,
             say=_Few(),
         )
-        session = Session(settings, name, "run")
+        meter = stack.enter_context(shared.metering(settings, name, pace, lag, control))
+        session = Session(settings, name, "run", meter=meter)
         if files is None:
             outcome = into_topics(session, request, stages, asked, around)
         else:

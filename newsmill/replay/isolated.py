@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
-
-from kafka import KafkaConsumer
+from typing import Final
 
 from newsmill import clients
 from newsmill import topics as admin
@@ -16,6 +14,7 @@ from newsmill.engines.result import Output
 from newsmill.partitioner import partition_of
 from newsmill.replay.errors import ReplayError
 from newsmill.replay.fused import Input, State, Target
+from newsmill.replay.lookup import asking
 from newsmill.replay.order import Item, Order
 from newsmill.replay.session import Session
 from newsmill.settings import Settings
@@ -42,11 +41,8 @@ def partitions(settings: Settings, names: Sequence[str]) -> dict[str, int]:
 
     Raises MissingTopicsError, kafka.errors.KafkaError.
     """
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         found = {name: len(consumer.partitions_for_topic(clients.physical(settings, name)) or ()) for name in names}
-    finally:
-        consumer.close()
     if missing := [clients.physical(settings, name) for name, count in found.items() if not count]:
         raise MissingTopicsError(missing)
     return found

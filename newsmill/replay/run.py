@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from newsmill import routes
 from newsmill.engines.embedded import StagePool
 from newsmill.engines.embedded.chain import Chain, place
 from newsmill.metrics import Metrics
-from newsmill.replay import archive, base, isolated, ranges
+from newsmill.replay import archive, base, isolated, lookup, ranges
 from newsmill.replay.control import Control
 from newsmill.replay.files import Files, FileTarget
 from newsmill.replay.fused import Fused, Input, State, Target
@@ -78,12 +79,14 @@ def into_topics(
     Raises what Session.begin, logs_of and Fused.run raise.
     """
     settings = session.settings
-    work = session.begin(options, plan_of(settings, request, options))
-    if work.finished:
-        return Outcome(True, work.counts, work.plan.spans)
-    counts = isolated.partitions(settings, isolated.written_topics(stages))
-    isolated.create(settings, session.run, counts)
-    state = _begun(session, request, stages, work)
+    with lookup.sharing(settings):
+        work = session.begin(options, plan_of(settings, request, options))
+        if work.finished:
+            return Outcome(True, work.counts, work.plan.spans)
+        counts = isolated.partitions(settings, isolated.written_topics(stages))
+        isolated.create(settings, session.run, counts)
+        session.writer.know([isolated.own_topic(session.run, topic) for topic in counts])
+        state = _begun(session, request, stages, work)
 
     def own_log(stage: StatefulStage) -> None:
         topic = isolated.own_topic(session.run, stage.log_topic)
@@ -116,10 +119,11 @@ def into_files(
     that raises."""
     target = FileTarget(session.settings, session.run, files, stages, on_step)
     with contextlib.closing(target):
-        work = session.begin(options, plan_of(session.settings, request, options))
-        if work.finished:
-            return Outcome(True, work.counts, work.plan.spans)
-        begun = _begun(session, request, stages, work)
+        with lookup.sharing(session.settings):
+            work = session.begin(options, plan_of(session.settings, request, options))
+            if work.finished:
+                return Outcome(True, work.counts, work.plan.spans)
+            begun = _begun(session, request, stages, work)
         target.begin(session, work, begun)
         if target.finished:
             target.finish(target.counts)
@@ -191,22 +195,25 @@ def work_off(
     """
     settings = session.settings
     logs = logs_in(stages, state)
-    for log in logs if request.base == "log" else ():
-        reached = base.fold(settings, log)
-        # Records of an archive come behind all that live workers have read.
-        if not log.direct or request.archive is not None:
-            for number, offset in reached.items():
-                state.offsets.setdefault(place(log.stage.source, number), offset)
-    for stage in stages:
-        if isinstance(stage, StatefulStage):
-            own_log(stage)
-    partition = isolated.partitioner(isolated.partitions(settings, [request.topic, *isolated.written_topics(stages)]))
+    with lookup.sharing(settings):
+        for log in logs if request.base == "log" else ():
+            reached = base.fold(settings, log)
+            # Records of an archive come behind all that live workers have read.
+            if not log.direct or request.archive is not None:
+                for number, offset in reached.items():
+                    state.offsets.setdefault(place(log.stage.source, number), offset)
+        for stage in stages:
+            if isinstance(stage, StatefulStage):
+                own_log(stage)
+        named = [request.topic, *isolated.written_topics(stages)]
+        partition = isolated.partitioner(isolated.partitions(settings, named))
     chain = Chain(
         stages,
         around.metrics,
         dead_letter_limit=settings.dead_letter_limit,
         pool=around.pool,
         partition=partition,
+        routes=routes.parse(settings.dedup_routes),
     )
     with contextlib.ExitStack() as stack:
         records: Input
@@ -220,6 +227,7 @@ def work_off(
             records = isolated.TopicInput(order, total, fold=request.base == "log")
         stack.callback(records.close)
         progress = stack.enter_context(around.progress(records.total, records.done))
+        around.control.say = progress.say
         fused = Fused(
             settings,
             session.run,
