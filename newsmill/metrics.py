@@ -170,6 +170,17 @@ class Metrics:
             "newsmill_restore_seconds", "Time the last restore of state took.", ["stage"], registry=r
         )
 
+        self.standby_lag = Gauge(
+            "newsmill_standby_lag_records",
+            "Log records not read yet of a partition whose state is kept warm here for another worker's; markers of "
+            "transactions count, NaN is not known.",
+            ["stage", "partition"],
+            registry=r,
+        )
+        self.standby_records = Counter(
+            "newsmill_standby_records", "Log records folded for partitions of other workers.", ["stage"], registry=r
+        )
+
         self.load_seconds = Gauge(
             "newsmill_load_seconds", "Time it took to load the stage with its models.", ["stage"], registry=r
         )

@@ -43,11 +43,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An output for a sink topic. The engine adds the headers that are passed on from the input."""
+    """An output for a sink topic. The engine adds the headers that are passed on from the input.
+
+    `language` is that of the article (ISO 639-1), where the topic can be split by language.
+    """
 
     topic: str
     key: bytes
     value: bytes
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

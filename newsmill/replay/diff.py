@@ -141,6 +141,8 @@ def changes(settings: Settings, run: str, *, same: Counter[str] | None = None) -
     work = read_journal(settings).work(run, "run")
     if work is None:
         raise JournalError(f"no run with topics of its own is called {run!r}; `newsmill replay list` shows all runs")
+    if into := work.plan.options.get("into"):
+        raise JournalError(f"{run} has written files ({into}): only a run with topics of its own can be compared")
     with (
         tempfile.TemporaryDirectory(prefix="newsmill-diff-") as scratch,
         contextlib.closing(sqlite3.connect(Path(scratch, "index.sqlite"))) as index,

@@ -21,7 +21,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -60,19 +60,25 @@ DECIDED: Final = "taken_over"
 """Count of the decisions of live workers that became part of the state."""
 
 
+_END: Final = Decided("", 0, Record("", 0, 0, None, None, ()))
+"""Stands behind the last item of an input."""
+
+
 class State(msgspec.Struct, kw_only=True):
     """What a run needs to go on, beside positions.
 
     `offsets`: next offset of each topic between stages, by partition (`Chain`). `windows`: failure window of each
     stage by partition. `logs`: topic -> (partition, first offset, end) of what is followed of it; `settled_ms`: see
     `Followed`. `starts`: processes that have begun on the next batch; `alone`: records that are to be tried one at a
-    time; `trying`: the one that is being tried, as topic/partition/offset, for the `tries`th time.
+    time; `trying`: the one that is being tried, as topic/partition/offset, for the `tries`th time. `archive`: what
+    `newsmill.replay.archive.Place` says, where files are replayed.
     """
 
     offsets: dict[str, int] = {}
     windows: dict[str, dict[int, str]] = {}
     logs: dict[str, list[tuple[int, int, int]]] = {}
     settled_ms: int = 0
+    archive: dict[str, Any] | None = None
     starts: int = 0
     alone: int = 0
     trying: str = ""
@@ -95,12 +101,17 @@ class Input(ABC):
     """Where the records of a run come from, in the order in which they are to be processed."""
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Item]:
-        """Yield records, and decisions between them."""
+    def __iter__(self) -> Iterator[Item | None]:
+        """Yield records, and decisions between them; None where there is nothing for now."""
 
     @abstractmethod
     def positions(self) -> dict[str, int]:
         """Return the next offsets, by `topic/partition`, behind what was yielded."""
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """How much the input is, in the unit of the progress; 0: not known."""
 
     @property
     @abstractmethod
@@ -112,8 +123,19 @@ class Input(ABC):
     def left_out(self) -> int:
         """Records that were not meant, since this process began."""
 
+    def due_ms(self, record: Record) -> int:
+        """Return when `record` once came, milliseconds since the Unix epoch."""
+        return record.timestamp_ms
+
+    def counts(self) -> Mapping[str, int]:
+        """Return what else is counted, since the run began."""
+        return {}
+
     def note(self, state: State) -> None:  # noqa: B027  (topics have all in their positions)
         """Write into `state` what else is needed to go on."""
+
+    def close(self) -> None:  # noqa: B027  (a list has nothing to close)
+        """Close what is open."""
 
 
 class Target(ABC):
@@ -194,7 +216,7 @@ class Fused:
                 self._control.sleep(seconds)
                 continue
             records, decided, ended = self._gather(items)
-            if records or decided or ended:
+            if records or decided or ended or not (self._control.stopping or self._control.paused):
                 self._batch(records, decided)
             if ended:
                 break
@@ -213,7 +235,7 @@ class Fused:
         self._reached = self._input.positions()
         self._target.write([], self._reached, self.counts, state)
 
-    def _gather(self, items: Iterator[Item]) -> tuple[list[Record], list[Decided], bool]:
+    def _gather(self, items: Iterator[Item | None]) -> tuple[list[Record], list[Decided], bool]:
         """Return records of a batch, the decisions between them, and whether there is no more."""
         most = 1 if self._state.alone else self._pace.most(self._settings.batch_records)
         if self._most is not None:
@@ -224,8 +246,10 @@ class Fused:
         while len(records) < most and size < self._settings.batch_bytes and len(decided) < 20 * most:
             if self._control.stopping or self._control.paused or time.monotonic() - began > CHECKPOINT_SECONDS:
                 return records, decided, False
-            item = next(items, None)
+            item = next(items, _END)
             if item is None:
+                continue
+            if item is _END:
                 return records, decided, True
             if isinstance(item, Decided):
                 decided.append(Decided(item.stage, item.partition, item.entry, len(records)))
@@ -237,7 +261,9 @@ class Fused:
         return records, decided, False
 
     def _wait_until_due(self, record: Record) -> None:
-        while (seconds := self._pace.until_due(record.timestamp_ms)) > 0 and not self._control.stopping:
+        due_ms = self._input.due_ms(record)
+        while (seconds := self._pace.until_due(due_ms)) > 0 and not self._control.stopping:
+            self._pace.stood_still(self._control.hold())
             self._control.sleep(min(seconds, CHECKPOINT_SECONDS))
 
     def _batch(self, records: Sequence[Record], decided: Sequence[Decided]) -> None:
@@ -285,6 +311,8 @@ class Fused:
         self.counts[RECORDS] += records
         self.counts[DECIDED] += decided
         self.counts[LEFT_OUT] = self._left_out_before + self._input.left_out
+        for kind, count in self._input.counts().items():
+            self.counts[kind] = count
         for runner, result in batch.results:
             for (outcome, reason, _), count in result.counts.items():
                 self.counts[f"{runner.stage.name}/{reason or outcome}"] += count

@@ -98,10 +98,12 @@ class TopicTarget(Target):
 
 
 class TopicInput(Input):
-    """The records of a range, in the order of `order`. `fold`: hand out decisions about records left out, too."""
+    """The records of a range, in the order of `order`. `total`: offsets of the range. `fold`: hand out decisions about
+    records left out, too."""
 
-    def __init__(self, order: Order, *, fold: bool = True) -> None:
+    def __init__(self, order: Order, total: int, *, fold: bool = True) -> None:
         self._order = order
+        self._total = total
         self._fold = fold
 
     def __iter__(self) -> Iterator[Item]:
@@ -112,6 +114,11 @@ class TopicInput(Input):
         return self._order.positions()
 
     @property
+    def total(self) -> int:
+        """Offsets of the range."""
+        return self._total
+
+    @property
     def done(self) -> int:
         """Offsets of the range that are behind."""
         return self._order.done
@@ -120,3 +127,7 @@ class TopicInput(Input):
     def left_out(self) -> int:
         """Records of the range that were not meant, since this process began."""
         return self._order.left_out
+
+    def close(self) -> None:
+        """Close the clients."""
+        self._order.close()

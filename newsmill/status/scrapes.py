@@ -42,6 +42,8 @@ class Scrape:
     """End-to-end age that 99 % of its records stayed below, seconds, over the worker's life."""
     started: float = math.nan
     state_entries: float = 0.0
+    standby: dict[str, float] = field(default_factory=dict)
+    """Log records not read yet, by partition whose state it keeps warm for another worker; NaN is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def _worker(values: _Values, url: str, at: float) -> Scrape:
         age_p99=_quantile(values.get("newsmill_end_to_end_age_seconds_bucket", ()), 0.99),
         started=one("process_start_time_seconds"),
         state_entries=one("newsmill_state_entries", 0),
+        standby={labels["partition"]: value for labels, value in values.get("newsmill_standby_lag_records", ())},
     )
 
 
