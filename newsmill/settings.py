@@ -180,6 +180,9 @@ class Settings:
         "a replay backs off while live workers are behind by more records than this",
         check=_between(0, 100_000_000),
     )
+    replay_metrics_port: int = _setting(
+        0, "port of metrics and health of a replay, redrive or promotion; 0: none", check=_between(0, 65535)
+    )
     redrive_limit: int = _setting(
         3, "how many times a dead letter is put back before it stays where it is", check=_between(1, 1_000)
     )

@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from schemas.headers import Headers
@@ -172,6 +173,10 @@ class StatefulStage(Stage):
 
     def state_limit(self) -> int | None:
         """Return how many entries it may hold over the partitions that it has now; None where nothing limits them."""
+        return None
+
+    def reach(self) -> timedelta | None:
+        """Return for how long a log entry matters: what is older changes no decision. None: for ever."""
         return None
 
 

@@ -53,8 +53,7 @@ def explain(first: Article, second: Article, options: DedupOptions) -> Explanati
     older, newer = (fingerprint(article.headline, article.body) for article in (first, second))
     table = Table()
     table.grow(1)
-    table.set_fingerprint(0, older)
-    table.outlet[0] = lineage.outlet(first.source)
+    table.put(0, older, outlet=lineage.outlet(first.source))
     overlap = compare(newer, table, np.array([0]), lineage.outlet(second.source))[0]
     seen = look(newer, older)
     return Explanation(

@@ -17,7 +17,14 @@ from workers.ingest import labeller, snapshot
 from workers.ingest.document import read_document
 from workers.ingest.draft import Draft, make_draft, without
 from workers.ingest.identity import content_hash, word_count
-from workers.ingest.language import FastTextIdentifier, LanguageIdentifier, identify, language_code
+from workers.ingest.language import (
+    SAMPLE_CHARS,
+    FastTextIdentifier,
+    Language,
+    LanguageIdentifier,
+    identify,
+    language_code,
+)
 from workers.ingest.memory import MOST_ENTRIES, Decided, Memory, packed_hashes
 from workers.ingest.memorylog import entry_of, fold, log_message, short_id
 from workers.ingest.recurring import FORM, Lines
@@ -25,7 +32,7 @@ from workers.ingest.refusal import REASONS, Refusal
 from workers.ingest.text import RECURS
 from workers.stage import Emit, Message, Outcome, Record, Reject, StatefulStage
 
-VERSION: Final = "1.2.0"
+VERSION: Final = "1.3.0"
 """Declared version of the rules in this package: it is raised by hand when output changes."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -87,7 +94,16 @@ class IngestStage(StatefulStage):
 
     def process(self, batch: Sequence[Record]) -> list[Outcome]:
         """Return an article or a rejection for each record, in order; later records see what earlier ones taught."""
-        return [self._outcome(record) for record in batch]
+        settled = [self._settle(record) for record in batch]
+        # One kind of work after the other: the tables of the language model push all else out of the CPU's caches.
+        languages = [None if isinstance(one, Reject) else self._language(one[0]) for one in settled]
+        outcomes: list[Outcome] = []
+        for one, language in zip(settled, languages, strict=True):
+            if isinstance(one, Reject):
+                outcomes.append(one)
+            elif language is not None:
+                outcomes.append(self._outcome(*one, language))
+        return outcomes
 
     def settle(self, record: Record) -> Draft | Reject:
         """Return the draft of a record without what recurs in its source, and stage what is learnt from it; or why it
@@ -155,18 +171,26 @@ class IngestStage(StatefulStage):
         """Return the lines and articles that it may hold over the partitions that it has."""
         return self._max_entries * max(1, len(self._memories))
 
+    def reach(self) -> timedelta:
+        """Return for how long a line is remembered that is not seen again."""
+        return topics.INGEST_WINDOW
+
     def _memory(self, partition: int) -> Memory:
         memory = self._memories.get(partition)
         if memory is None:
             memory = self._memories[partition] = Memory(self._max_entries)
         return memory
 
-    def _outcome(self, record: Record) -> Outcome:
-        settled = self._settle(record)
-        if isinstance(settled, Reject):
-            return settled
-        draft, log = settled
-        article = self._article(draft)
+    def _language(self, draft: Draft) -> Language:
+        text = draft.headline
+        for paragraph in draft.paragraphs:
+            if len(text) > SAMPLE_CHARS:
+                break
+            text = f"{text}\n\n{paragraph}"
+        return identify(self._languages, text, draft.declared_language)
+
+    def _outcome(self, draft: Draft, log: Message | None, language: Language) -> Outcome:
+        article = self._article(draft, language)
         notes = (RECURS,) if draft.removed and any(cut.reason == RECURS for cut in draft.removed) else ()
         return Emit(
             "article", (Message(topics.ARTICLES, article.id.encode(), encode(article), article.language),), log, notes
@@ -192,9 +216,7 @@ class IngestStage(StatefulStage):
         memory.apply(record.offset, source, article, time_us, lines.hashes, story=decided.story, cut=cut)
         return decided, log_message(draft, time_us, decided)
 
-    def _article(self, draft: Draft) -> Article:
-        body = "\n\n".join(draft.paragraphs)
-        language = identify(self._languages, f"{draft.headline}\n{body}", draft.declared_language)
+    def _article(self, draft: Draft, language: Language) -> Article:
         extra = draft.extra
         if draft.declared_language and language_code(draft.declared_language) != language.code:
             extra = {**extra, "language": draft.declared_language}
@@ -202,7 +224,7 @@ class IngestStage(StatefulStage):
             id=draft.id,
             source=draft.source,
             headline=draft.headline,
-            body=body,
+            body="\n\n".join(draft.paragraphs),
             language=language.code,
             language_confidence=language.confidence,
             word_count=word_count(draft.paragraphs),
@@ -214,6 +236,8 @@ class IngestStage(StatefulStage):
             published=draft.published,
             fetched_at=draft.fetched_at,
             extra=extra,
+            standfirst=draft.standfirst,
+            provenance=draft.provenance if language.declared else {**draft.provenance, "language": "model"},
             removed=_removed(draft) if self._keep_removed else (),
         )
 

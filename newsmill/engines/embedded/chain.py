@@ -140,9 +140,17 @@ class Chain:
         self._sort_dead_letters(batch, records)
         return batch
 
-    def refuse(self, record: Record, reason: str, detail: str, offsets: Mapping[str, int]) -> Batch:
-        """Return the batch for a record that no stage is shown."""
-        batch = Batch(offsets={**offsets, place(self.source, record.partition): record.offset + 1})
+    def refuse(
+        self,
+        record: Record,
+        reason: str,
+        detail: str,
+        offsets: Mapping[str, int],
+        decided: Sequence[Decided] = (),
+    ) -> Batch:
+        """Return the batch for a record that no stage is shown, behind what is `decided` (see `run`)."""
+        batch = self.run((), offsets, decided)
+        batch.offsets[place(self.source, record.partition)] = record.offset + 1
         runner = self.runners[0]
         result = runner.dead_letter(record, reason, detail)
         batch.results.append((runner, result))
