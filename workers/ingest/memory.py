@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from schemas.keys import UNKNOWN_SOURCE
-from workers.ingest.health import WATCHED_BYTES, Watch
+from workers.ingest.health import Watch
 from workers.ingest.recurring import DOUBTED, HASH_BYTES, LONG, LOOSE, PROSE, Lines
 from workers.ingest.redelivery import Decisions, Mark
+from workers.ingest.watched import WATCHED_BYTES
 
 EPOCH_US: Final = 7 * 24 * 3600 * 1_000_000
 """Event time is cut into epochs of a week. What was seen in this one and the one before counts."""

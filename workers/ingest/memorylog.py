@@ -15,10 +15,11 @@ from schemas.codec import InvalidMessage, decode, encode
 from schemas.keys import UNKNOWN_SOURCE
 from schemas.messages import IngestLogEntry, SourceHealth
 from workers.ingest.draft import Draft
-from workers.ingest.health import EMPTY, NO_AUTHOR, NO_DATE, REFUSED, Change
+from workers.ingest.health import Change
 from workers.ingest.memory import Decided, Memory, packed_hashes, unpacked_hashes
 from workers.ingest.recurring import FORM
 from workers.ingest.refusal import WITHOUT_TEXT
+from workers.ingest.watched import EMPTY, NO_AUTHOR, NO_DATE, REFUSED
 from workers.stage import Message, Record, StateVersionError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

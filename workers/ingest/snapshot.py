@@ -17,10 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from schemas.messages import SourceHealth
-from workers.ingest.health import Watched
 from workers.ingest.memory import Memory, Source
 from workers.ingest.recurring import FORM
 from workers.ingest.redelivery import Decisions
+from workers.ingest.watched import Watched
 from workers.stage import StateVersionError
 
 MAGIC: Final = b"newsmill-ingest-snapshot-2\n"

@@ -1,0 +1,211 @@
+"""What is known of one source, to tell how it does: its days, its latest documents, what it is broken by.
+
+All of it is immutable and small; `counted` makes the next of the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from schemas.messages import SourceProblem
+from workers.stage import SourceState
+
+REFUSED: Final = 1
+EMPTY: Final = 2
+NO_DATE: Final = 4
+NO_AUTHOR: Final = 8
+"""Marks of a document: refused, refused for there is no text in it, and what its article lacks."""
+
+PROBLEMS: Final[tuple[SourceProblem, ...]] = ("refused", "empty_bodies", "short_bodies", "no_dates", "no_authors")
+"""What the latest documents of a source may have in common: the first two of all documents, the others of articles."""
+
+SLOT_US: Final = 6 * 3600 * 1_000_000
+SLOTS_OF_DAY: Final = 4
+SLOTS_OF_WEEK: Final = 7 * SLOTS_OF_DAY
+"""Event time is cut into slots of six hours, so that a night is compared with a night, and a Sunday with a Sunday."""
+
+DAYS: Final = 14
+"""Days, the current one included, that a source is compared with. After as many what was broken is how it is now."""
+
+LATEST: Final = 20
+"""Documents that are looked at."""
+
+SHORT: Final = 4
+"""A body is short when it is shorter than one part in so many of the mean of those that are not."""
+
+WATCHED_BYTES: Final = 5_400
+"""Bytes that a watched source takes at most, about: 14 days, 20 lengths, its name."""
+
+_MASK: Final = (1 << LATEST) - 1
+
+Trouble = tuple[int, int, int, int, int]
+"""For each of `PROBLEMS` how many documents had it, or a bit for each of the latest ones."""
+
+_NONE: Final[Trouble] = (0, 0, 0, 0, 0)
+
+
+class Day(NamedTuple):
+    """One day of a source: documents by slot; and of those that make up what is usual the number, how many of them had
+    each of `PROBLEMS`, and the characters of the bodies that were not short. What comes while it is broken is left out.
+    """
+
+    day: int
+    slots: tuple[int, int, int, int]
+    documents: int
+    trouble: Trouble
+    chars: int
+
+
+class Sums(NamedTuple):
+    """Several days together. `volume`: documents of all slots."""
+
+    volume: int
+    documents: int
+    trouble: Trouble
+    chars: int
+
+    @property
+    def articles(self) -> int:
+        """Documents that became articles."""
+        return self.documents - self.trouble[0] - self.trouble[1]
+
+    @property
+    def body_chars(self) -> int:
+        """Mean length of bodies, the short ones left out, in characters."""
+        return self.chars // max(1, self.articles - self.trouble[2])
+
+
+class Broken(NamedTuple):
+    """What a source is broken by, since which slot, and how long its bodies were before."""
+
+    problem: SourceProblem
+    since: int
+    body_chars: int
+
+
+class Watched(NamedTuple):
+    """What is known of one source. `past`: all days but the last together. `latest`: for each of `PROBLEMS` a bit for
+    each of the latest documents (of articles for the last three), the newest lowest; `lengths`: of the latest bodies.
+    `last_us`: event time when its last document came; `seen`: number of that document in the partition."""
+
+    days: tuple[Day, ...] = ()
+    past: Sums = Sums(0, 0, _NONE, 0)
+    latest: Trouble = _NONE
+    lengths: tuple[int, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    last_us: int = 0
+    seen: int = 0
+
+
+NEW: Final = Watched()
+"""A source of which nothing is known."""
+
+
+def counted(watched: Watched, clock_us: int, number: int, marks: int, chars: int) -> Watched:
+    """Return what is known of a source with one document more: it came at event time `clock_us`, is the partition's
+    with this number, has these marks and a body of so many characters."""
+    day, slot = divmod(clock_us // SLOT_US, SLOTS_OF_DAY)
+    days, past = watched.days, watched.past
+    if not days or days[-1].day != day:
+        days = tuple(row for row in days if row.day > day - DAYS)
+        past = _sums(days)
+        days = (*days, Day(day, (0, 0, 0, 0), 0, _NONE, 0))
+    last = days[-1]
+    article = not marks & (REFUSED | EMPTY)
+    short = article and chars * SHORT < _usual_length(watched, past, last)
+    refused, empty = bool(marks & REFUSED), bool(marks & EMPTY)
+    undated, unsigned = article and bool(marks & NO_DATE), article and bool(marks & NO_AUTHOR)
+    a, b, c, d, e = watched.latest
+    a, b = (a << 1 | refused) & _MASK, (b << 1 | empty) & _MASK
+    lengths = watched.lengths
+    if article:
+        c, d, e = (c << 1 | short) & _MASK, (d << 1 | undated) & _MASK, (e << 1 | unsigned) & _MASK
+        lengths = (*lengths[1 - LATEST :], chars)
+    documents, trouble, total = last.documents, last.trouble, last.chars
+    if all(broken.problem == "silent" for broken in watched.broken):
+        documents += 1
+        if marks or short:
+            t = trouble
+            trouble = (t[0] + refused, t[1] + empty, t[2] + short, t[3] + undated, t[4] + unsigned)
+        if article and not short:
+            total += chars
+    i, j, k, m = last.slots
+    slots = (i + (slot == 0), j + (slot == 1), k + (slot == 2), m + (slot == 3))
+    days = (*days[:-1], Day(day, slots, documents, trouble, total))
+    return Watched(days, past, (a, b, c, d, e), lengths, watched.broken, clock_us, number)
+
+
+def state_of(name: str, watched: Watched, slot: int) -> SourceState:
+    """Return how a source does in a slot that has begun."""
+    usual = _usual(watched)
+    articles = max(1, len(watched.lengths))
+    day = slot // SLOTS_OF_DAY
+    whole = [row for row in watched.days if day - DAYS < row.day < day]
+    return SourceState(
+        source=name,
+        broken=tuple(broken.problem for broken in watched.broken),
+        body_chars=sum(watched.lengths) // articles,
+        usual_body_chars=next((b.body_chars for b in watched.broken if b.problem == "short_bodies"), usual.body_chars),
+        without_date=watched.latest[3].bit_count() / articles,
+        without_author=watched.latest[4].bit_count() / articles,
+        day_documents=sum(in_slot(watched.days, slot - n) for n in range(1, SLOTS_OF_DAY + 1)),
+        usual_day_documents=sum(sum(row.slots) for row in whole) // (day - whole[0].day) if whole else 0,
+    )
+
+
+def _usual(watched: Watched) -> Sums:
+    """Return all days together."""
+    past = watched.past
+    if not watched.days:
+        return past
+    last = watched.days[-1]
+    return Sums(
+        past.volume + sum(last.slots),
+        past.documents + last.documents,
+        _added(past.trouble, last.trouble),
+        past.chars + last.chars,
+    )
+
+
+def before(watched: Watched, number: int, often: int) -> tuple[int, int]:
+    """Return how many documents (articles, where the problem is one of articles) are known from before the latest ones,
+    and how many of them had the problem with this number; `often` of the latest ones have it."""
+    past, last = watched.past, watched.days[-1]
+    known = past.documents + last.documents - LATEST  # the latest ones are among them
+    if number >= 2:
+        p, t = past.trouble, last.trouble
+        known -= p[0] + p[1] + t[0] + t[1]
+    return max(0, known), max(0, past.trouble[number] + last.trouble[number] - often)
+
+
+def _usual_length(watched: Watched, past: Sums, last: Day) -> int:
+    """Return how long the bodies of a source are; as long as they are too short, how long they were before."""
+    for broken in watched.broken:
+        if broken.problem == "short_bodies":
+            return broken.body_chars
+    p, t = past.trouble, last.trouble
+    long = past.documents + last.documents - p[0] - p[1] - p[2] - t[0] - t[1] - t[2]
+    return (past.chars + last.chars) // long if long else 0
+
+
+def in_slot(days: tuple[Day, ...], slot: int) -> int:
+    """Return how many documents there were in a slot."""
+    day, number = divmod(slot, SLOTS_OF_DAY)
+    for row in days:
+        if row.day == day:
+            return row.slots[number]
+    return 0
+
+
+def _added(one: Trouble, two: Trouble) -> Trouble:
+    return one[0] + two[0], one[1] + two[1], one[2] + two[2], one[3] + two[3], one[4] + two[4]
+
+
+def _sums(days: Iterable[Day]) -> Sums:
+    volume = documents = chars = 0
+    trouble = _NONE
+    for row in days:
+        volume, documents, chars = volume + sum(row.slots), documents + row.documents, chars + row.chars
+        trouble = _added(trouble, row.trouble)
+    return Sums(volume, documents, trouble, chars)
