@@ -47,8 +47,13 @@ MISSED: Final = 12
 MOST_MISSED_OF_SLOT: Final = 6
 """no slot counting for more: one busy hour of last week is no habit."""
 
+LATE_US: Final = 24 * 3600 * 1_000_000
+"""What was fetched so long before the newest document is brought in late."""
+
 MOST_WATCHED: Final = 500
 """Sources of a partition that are watched: those with the most documents in two weeks."""
+
+_FEWEST: Final = min(needed for _, _, needed in NEEDED)
 
 _SLACK: Final = 4
 """The bound is passed by one part in so many before it is gone back to."""
@@ -102,25 +107,27 @@ class Watch:
         Returns what has changed by it, in order: where it begins a slot, also of other sources. With `told` nothing is
         judged: that is what was found when it was.
         """
+        clock_us = self.clock_us
         if self._before is None:
-            self._before = self.clock_us, self.documents
-        slot, now = time_us // SLOT_US, self.clock_us // SLOT_US
-        if slot < now - SLOTS_OF_DAY:
-            return []  # brought in late: it says nothing of how the source does now
-        turned = slot > now
-        self.clock_us = max(self.clock_us, time_us)
+            self._before = clock_us, self.documents
+        turned = False
+        if time_us > clock_us:
+            turned = time_us // SLOT_US > clock_us // SLOT_US
+            self.clock_us = clock_us = time_us
+        elif clock_us - time_us > LATE_US:
+            return []  # it says nothing of how the source does now
         changes = self._let_go() if turned else []
         if source is not None:
             self.documents += 1
-            known = self.sources.get(source, NEW)
-            self._put(source, counted(known, self.clock_us, self.documents, marks, chars))
+            watched = counted(self.sources.get(source, NEW), clock_us, self.documents, marks, chars)
+            self._put(source, watched)
             if len(self.sources) > MOST_WATCHED * (_SLACK + 1) // _SLACK:
                 changes += self._shrink()
+            if told is None and (watched.broken or any(watched.latest)) and source in self.sources:
+                changes += self._judged(source, watched)
+        if turned and told is None:
+            changes += self._silent()
         if told is None:
-            if source is not None and source in self.sources:
-                changes += self._judged(source)
-            if turned:
-                changes += self._silent()
             told = [(change.source, change.status, change.problem, change.usual_body_chars) for change in changes]
         for name, status, problem, body_chars in told:
             self._mark(name, status, problem, body_chars)
@@ -155,22 +162,19 @@ class Watch:
         for broken in watched.broken:
             yield self._change(name, watched, "dropped", broken.problem)
 
-    def _judged(self, name: str) -> Iterator[Change]:
+    def _judged(self, name: str, watched: Watched) -> Iterator[Change]:
         """Yield what has changed with a source by its newest document."""
-        watched = self.sources[name]
-        if not any(watched.latest) and not watched.broken:
-            return
         by = {broken.problem: broken for broken in watched.broken}
         if "silent" in by:
             yield self._change(name, watched, "recovered", "silent")
-        for number, problem in enumerate(PROBLEMS):
-            often = watched.latest[number].bit_count()
+        for number, bits in enumerate(watched.latest):
+            often, problem = bits.bit_count(), PROBLEMS[number]
             if problem in by:
                 if often <= WELL:
                     yield self._change(name, watched, "recovered", problem)
                 elif self.clock_us // SLOT_US - by[problem].since >= DAYS * SLOTS_OF_DAY:
                     yield self._change(name, watched, "usual", problem)
-            elif often >= NEEDED[0][2]:
+            elif often >= _FEWEST:
                 known, had = before(watched, number, often)
                 if known >= KNOWN and often >= _needed(known, had):
                     yield self._change(name, watched, "broken", problem)
@@ -184,7 +188,7 @@ class Watch:
             first = max(watched.last_us // SLOT_US + 1, earliest)
             if first >= now or any(broken.problem == "silent" for broken in watched.broken):
                 continue
-            own = [in_slot(watched.days, slot - SLOTS_OF_WEEK) for slot in range(first, now)]
+            own = [in_slot(watched, slot - SLOTS_OF_WEEK) for slot in range(first, now)]
             if sum(min(count, MOST_MISSED_OF_SLOT) for count in own) < MISSED:
                 continue
             totals = totals or self._totals()
@@ -198,7 +202,7 @@ class Watch:
         """Return the documents of all sources by slot."""
         totals: dict[int, int] = {}
         for watched in self.sources.values():
-            for row in watched.days:
+            for row in (*watched.days, watched.today):
                 for number, count in enumerate(row.slots):
                     at = row.day * SLOTS_OF_DAY + number
                     totals[at] = totals.get(at, 0) + count
@@ -222,8 +226,7 @@ class Watch:
     def _shrink(self) -> list[Change]:
         """Keep those that are broken and those with the most documents; of equals those seen last."""
         order = sorted(
-            (bool(watched.broken), watched.past.volume + sum(watched.days[-1].slots), watched.seen, name)
-            for name, watched in self.sources.items()
+            (bool(watched.broken), watched.volume, watched.seen, name) for name, watched in self.sources.items()
         )
         return [change for *_, name in order[:-MOST_WATCHED] for change in self._drop(name)]
 

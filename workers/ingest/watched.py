@@ -65,16 +65,6 @@ class Sums(NamedTuple):
     trouble: Trouble
     chars: int
 
-    @property
-    def articles(self) -> int:
-        """Documents that became articles."""
-        return self.documents - self.trouble[0] - self.trouble[1]
-
-    @property
-    def body_chars(self) -> int:
-        """Mean length of bodies, the short ones left out, in characters."""
-        return self.chars // max(1, self.articles - self.trouble[2])
-
 
 class Broken(NamedTuple):
     """What a source is broken by, since which slot, and how long its bodies were before."""
@@ -85,17 +75,24 @@ class Broken(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """What is known of one source. `past`: all days but the last together. `latest`: for each of `PROBLEMS` a bit for
-    each of the latest documents (of articles for the last three), the newest lowest; `lengths`: of the latest bodies.
-    `last_us`: event time when its last document came; `seen`: number of that document in the partition."""
+    """What is known of one source. `days`: those before `today`, the day of its last document; `past`: they together.
+    `latest`: for each of `PROBLEMS` a bit for each of the latest documents (of articles for the last three), the newest
+    lowest; `lengths`: of the latest bodies. `last_us`: event time when its last document came; `seen`: number of that
+    document in the partition."""
 
     days: tuple[Day, ...] = ()
+    today: Day = Day(-1, (0, 0, 0, 0), 0, _NONE, 0)
     past: Sums = Sums(0, 0, _NONE, 0)
     latest: Trouble = _NONE
     lengths: tuple[int, ...] = ()
     broken: tuple[Broken, ...] = ()
     last_us: int = 0
     seen: int = 0
+
+    @property
+    def volume(self) -> int:
+        """Documents of all days."""
+        return self.past.volume + sum(self.today.slots)
 
 
 NEW: Final = Watched()
@@ -105,94 +102,76 @@ NEW: Final = Watched()
 def counted(watched: Watched, clock_us: int, number: int, marks: int, chars: int) -> Watched:
     """Return what is known of a source with one document more: it came at event time `clock_us`, is the partition's
     with this number, has these marks and a body of so many characters."""
-    day, slot = divmod(clock_us // SLOT_US, SLOTS_OF_DAY)
-    days, past = watched.days, watched.past
-    if not days or days[-1].day != day:
-        days = tuple(row for row in days if row.day > day - DAYS)
-        past = _sums(days)
-        days = (*days, Day(day, (0, 0, 0, 0), 0, _NONE, 0))
-    last = days[-1]
-    article = not marks & (REFUSED | EMPTY)
-    short = article and chars * SHORT < _usual_length(watched, past, last)
-    refused, empty = bool(marks & REFUSED), bool(marks & EMPTY)
-    undated, unsigned = article and bool(marks & NO_DATE), article and bool(marks & NO_AUTHOR)
-    a, b, c, d, e = watched.latest
+    days, today, past, (a, b, c, d, e), lengths, broken, _, _ = watched
+    at = clock_us // SLOT_US
+    day, slot = at // SLOTS_OF_DAY, at % SLOTS_OF_DAY
+    if today.day != day:
+        days = tuple(row for row in (*days, today) if row.day > day - DAYS)
+        today, past = Day(day, (0, 0, 0, 0), 0, _NONE, 0), _sums(days)
+    _, (i, j, k, m), documents, trouble, total = today
+    refused, empty, short, undated, unsigned = bool(marks & REFUSED), bool(marks & EMPTY), False, False, False
     a, b = (a << 1 | refused) & _MASK, (b << 1 | empty) & _MASK
-    lengths = watched.lengths
+    article = not (refused or empty)
     if article:
+        short = chars * SHORT < _usual_length(broken, past, today)
+        undated, unsigned = bool(marks & NO_DATE), bool(marks & NO_AUTHOR)
         c, d, e = (c << 1 | short) & _MASK, (d << 1 | undated) & _MASK, (e << 1 | unsigned) & _MASK
         lengths = (*lengths[1 - LATEST :], chars)
-    documents, trouble, total = last.documents, last.trouble, last.chars
-    if all(broken.problem == "silent" for broken in watched.broken):
+    if not broken or all(one.problem == "silent" for one in broken):
         documents += 1
         if marks or short:
-            t = trouble
-            trouble = (t[0] + refused, t[1] + empty, t[2] + short, t[3] + undated, t[4] + unsigned)
+            p, q, t, u, v = trouble
+            trouble = p + refused, q + empty, t + short, u + undated, v + unsigned
         if article and not short:
             total += chars
-    i, j, k, m = last.slots
-    slots = (i + (slot == 0), j + (slot == 1), k + (slot == 2), m + (slot == 3))
-    days = (*days[:-1], Day(day, slots, documents, trouble, total))
-    return Watched(days, past, (a, b, c, d, e), lengths, watched.broken, clock_us, number)
+    slots = i + (slot == 0), j + (slot == 1), k + (slot == 2), m + (slot == 3)
+    today = Day(day, slots, documents, trouble, total)
+    return Watched(days, today, past, (a, b, c, d, e), lengths, broken, clock_us, number)
 
 
 def state_of(name: str, watched: Watched, slot: int) -> SourceState:
     """Return how a source does in a slot that has begun."""
-    usual = _usual(watched)
     articles = max(1, len(watched.lengths))
     day = slot // SLOTS_OF_DAY
-    whole = [row for row in watched.days if day - DAYS < row.day < day]
+    whole = [row for row in (*watched.days, watched.today) if day - DAYS < row.day < day]
     return SourceState(
         source=name,
         broken=tuple(broken.problem for broken in watched.broken),
         body_chars=sum(watched.lengths) // articles,
-        usual_body_chars=next((b.body_chars for b in watched.broken if b.problem == "short_bodies"), usual.body_chars),
+        usual_body_chars=_usual_length(watched.broken, watched.past, watched.today),
         without_date=watched.latest[3].bit_count() / articles,
         without_author=watched.latest[4].bit_count() / articles,
-        day_documents=sum(in_slot(watched.days, slot - n) for n in range(1, SLOTS_OF_DAY + 1)),
+        day_documents=sum(in_slot(watched, slot - n) for n in range(1, SLOTS_OF_DAY + 1)),
         usual_day_documents=sum(sum(row.slots) for row in whole) // (day - whole[0].day) if whole else 0,
-    )
-
-
-def _usual(watched: Watched) -> Sums:
-    """Return all days together."""
-    past = watched.past
-    if not watched.days:
-        return past
-    last = watched.days[-1]
-    return Sums(
-        past.volume + sum(last.slots),
-        past.documents + last.documents,
-        _added(past.trouble, last.trouble),
-        past.chars + last.chars,
     )
 
 
 def before(watched: Watched, number: int, often: int) -> tuple[int, int]:
     """Return how many documents (articles, where the problem is one of articles) are known from before the latest ones,
     and how many of them had the problem with this number; `often` of the latest ones have it."""
-    past, last = watched.past, watched.days[-1]
-    known = past.documents + last.documents - LATEST  # the latest ones are among them
+    past, today = watched.past, watched.today
+    p, t = past.trouble, today.trouble
+    known = past.documents + today.documents - LATEST  # the latest ones are among them
     if number >= 2:
-        p, t = past.trouble, last.trouble
         known -= p[0] + p[1] + t[0] + t[1]
-    return max(0, known), max(0, past.trouble[number] + last.trouble[number] - often)
+    return max(0, known), max(0, p[number] + t[number] - often)
 
 
-def _usual_length(watched: Watched, past: Sums, last: Day) -> int:
-    """Return how long the bodies of a source are; as long as they are too short, how long they were before."""
-    for broken in watched.broken:
-        if broken.problem == "short_bodies":
-            return broken.body_chars
-    p, t = past.trouble, last.trouble
-    long = past.documents + last.documents - p[0] - p[1] - p[2] - t[0] - t[1] - t[2]
-    return (past.chars + last.chars) // long if long else 0
+def _usual_length(broken: tuple[Broken, ...], past: Sums, today: Day) -> int:
+    """Return how long the bodies of a source are, short ones left out; as long as they are too short, how long they
+    were before."""
+    for one in broken:
+        if one.problem == "short_bodies":
+            return one.body_chars
+    p, t = past.trouble, today.trouble
+    long = past.documents + today.documents - p[0] - p[1] - p[2] - t[0] - t[1] - t[2]
+    return (past.chars + today.chars) // long if long else 0
 
 
-def in_slot(days: tuple[Day, ...], slot: int) -> int:
+def in_slot(watched: Watched, slot: int) -> int:
     """Return how many documents there were in a slot."""
     day, number = divmod(slot, SLOTS_OF_DAY)
-    for row in days:
+    for row in (watched.today, *watched.days):
         if row.day == day:
             return row.slots[number]
     return 0
