@@ -16,9 +16,11 @@ from typing import Final, NamedTuple
 from schemas.messages import SourceProblem, SourceStatus
 from workers.ingest.watched import (
     DAYS,
+    EMPTY,
     LATEST,
     NEW,
     PROBLEMS,
+    REFUSED,
     SLOT_US,
     SLOTS_OF_DAY,
     SLOTS_OF_WEEK,
@@ -102,7 +104,7 @@ class Watch:
         self, source: str | None, time_us: int, marks: int, chars: int, told: Iterable[Told] | None = None
     ) -> list[Change]:
         """Count one document that came at event time `time_us`, with the length of its body; `source` is None when it
-        is not known.
+        is not known. A refused one does not move time on: when it was fetched can't be read.
 
         Returns what has changed by it, in order: where it begins a slot, also of other sources. With `told` nothing is
         judged: that is what was found when it was.
@@ -111,7 +113,7 @@ class Watch:
         if self._before is None:
             self._before = clock_us, self.documents
         turned = False
-        if time_us > clock_us:
+        if time_us > clock_us and (not marks & (REFUSED | EMPTY) or clock_us < 0):
             turned = time_us // SLOT_US > clock_us // SLOT_US
             self.clock_us = clock_us = time_us
         elif clock_us - time_us > LATE_US:

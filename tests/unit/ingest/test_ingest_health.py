@@ -308,6 +308,20 @@ def test_time_goes_on_by_any_source_and_never_back() -> None:
     assert set(watch.sources) == {"a"}
 
 
+def test_refused_documents_do_not_move_time_and_may_be_late() -> None:
+    """An archive is read: what is refused of it has but the time of today."""
+    watch = Watch()
+    watched(daily("ellery post", range(7)), watch)
+    clock_us = watch.clock_us
+    watched([Seen("ellery post", MONDAY + 300 * DAY, REFUSED, 0)] * 13, watch)
+    assert watch.clock_us == clock_us
+    put_back_from_the_dead_letters = [Seen("ellery post", MONDAY, REFUSED, 0)] * 20
+    assert watched(put_back_from_the_dead_letters, watch) == []
+    assert told(watched([Seen("ellery post", MONDAY + 8 * DAY, REFUSED, 0)], watch)) == [
+        ("ellery post", "broken", "refused")
+    ]
+
+
 def test_a_document_of_an_unknown_source_moves_time_alone() -> None:
     watch = Watch()
     assert watch.observe(None, MONDAY, REFUSED, 0) == []
