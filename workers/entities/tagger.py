@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
@@ -11,17 +12,18 @@ from numpy.typing import NDArray
 from workers.entities.casing import NORMAL
 from workers.entities.features import DISTANCES, EDGE, Key, document_keys, pair_parts, unary
 from workers.entities.pairs import PARTS, PairTable
+from workers.entities.sentences import Sentence, read_sentence
 from workers.entities.weights import LABELS, Weights
 
 MAX_CACHED_KEYS: Final = 40_000
 """Distinct tokens whose unary scores are kept (192 bytes each, and the key), beside those of the batch at hand. When
 full, the cache starts anew: what it holds never changes a result."""
 
-_BATCH: Final = 64
+_BATCH: Final = 256
 """Sentences that are decoded together; those of similar length, to waste little on padding."""
 
 _FORBIDDEN: Final = -(1 << 24)
-_EDGE_KEY: Final = Key(EDGE, NORMAL, "", "")
+_EDGE_KEY: Final[Key] = (EDGE, NORMAL, "", "")
 
 
 class Span(NamedTuple):
@@ -53,16 +55,16 @@ class Tagger(Protocol):
 class BatchTagger(Tagger, Protocol):
     """A tagger that is faster with several documents at once."""
 
-    def tag_all(self, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
-        """Return, for each document, what `tag` returns for it alone."""
+    def tag_all(self, documents: Sequence[Sequence[Sentence]]) -> list[list[list[Span]]]:
+        """Return, for each document, what `tag` returns for its words alone."""
         ...
 
 
-def tag_all(tagger: Tagger, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
-    """Return, for each document, what `tagger.tag` returns for it."""
+def tag_all(tagger: Tagger, documents: Sequence[Sequence[Sentence]]) -> list[list[list[Span]]]:
+    """Return, for each document, what `tagger.tag` returns for its words."""
     if isinstance(tagger, BatchTagger):
         return tagger.tag_all(documents)
-    return [tagger.tag(document) for document in documents]
+    return [tagger.tag([sentence.words for sentence in document]) for document in documents]
 
 
 class CrfTagger:
@@ -79,6 +81,8 @@ class CrfTagger:
         self._scores = np.zeros((1024, len(DISTANCES), len(LABELS)), dtype=np.int32)
         self._pairs = PairTable(weights.pair)
         self._numbers = np.zeros((len(self._scores), PARTS), dtype=np.int32)
+        self._margins: list[int] = weights.margins.tolist()
+        self._confidences = [per_mille / 1000 for per_mille in weights.confidences.tolist()]
         self._transitions = weights.transitions.copy()
         self._first = np.zeros(len(LABELS), dtype=np.int32)
         for to, label in enumerate(LABELS):
@@ -95,9 +99,9 @@ class CrfTagger:
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[Span]]:
         """Return the spans of each sentence of one document (see Tagger)."""
-        return self.tag_all([sentences])[0]
+        return self.tag_all([[read_sentence(words) for words in sentences]])[0]
 
-    def tag_all(self, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
+    def tag_all(self, documents: Sequence[Sequence[Sentence]]) -> list[list[list[Span]]]:
         """Return the spans of each sentence of each document. Only a sentence's own document has a say in them."""
         keys = [keys for document in documents for keys in document_keys(document)]
         spans = iter(self._tagged(keys) if keys else ())
@@ -218,5 +222,5 @@ class CrfTagger:
         return spans
 
     def _confidence(self, margin: int) -> float:
-        place = int(np.searchsorted(self._weights.margins, margin, side="right"))
-        return int(self._weights.confidences[place]) / 1000
+        confidence: float = self._confidences[bisect_right(self._margins, margin)]
+        return confidence
