@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from schemas.messages import SourceProblem, SourceStatus
 from workers.ingest.watched import (
     DAYS,
@@ -217,7 +219,7 @@ class Watch:
         kept = tuple(broken for broken in watched.broken if broken.problem != problem)
         if status == "broken":
             kept = (*kept, Broken(problem, self.clock_us // SLOT_US, body_chars))
-        self._put(name, watched._replace(broken=kept))
+        self._put(name, structs.replace(watched, broken=kept))
 
     def _let_go(self) -> list[Change]:
         """Forget those that have been silent for all the days that are known."""

@@ -79,9 +79,10 @@ def log_message(entry: IngestLogEntry, article: str, told: Sequence[SourceHealth
     return Message(topics.INGEST_LOG, article.encode(), encode(entry))
 
 
-def observe(memory: Memory, entry: IngestLogEntry, offset: int, version: str) -> tuple[SourceHealth, ...]:
-    """Count a new document for the health of its source. Returns what is to be told."""
-    changes = memory.watch.observe(*_about(entry))
+def observe(memory: Memory, entry: IngestLogEntry, time_us: int, offset: int, version: str) -> tuple[SourceHealth, ...]:
+    """Count a new document for the health of its source; `time_us` is the event time in its entry. Returns what is to
+    be told."""
+    changes = memory.watch.observe(_watched(entry), time_us, entry.marks or 0, entry.chars)
     if not changes:
         return ()
     found = tuple(_health(change, entry.event_time, version) for change in changes)
@@ -118,7 +119,7 @@ def fold_health(memory: Memory, entry: IngestLogEntry, offset: int) -> None:
     if entry.marks is None:
         return
     told = [(health.source, health.status, health.problem, health.usual_body_chars) for health in entry.health]
-    memory.watch.observe(*_about(entry), told=told)
+    memory.watch.observe(_watched(entry), microseconds(entry.event_time), entry.marks, entry.chars, told)
     memory.decisions.tell(offset, entry.health)
 
 
@@ -139,11 +140,10 @@ def is_refused(entry: IngestLogEntry) -> bool:
     return entry.marks is not None and bool(entry.marks & (REFUSED | EMPTY))
 
 
-def _about(entry: IngestLogEntry) -> tuple[str | None, int, int, int]:
-    """Source, event time, marks and length of the body, as `Watch.observe` takes them."""
+def _watched(entry: IngestLogEntry) -> str | None:
+    """Return the source as it is watched, None when it is not known."""
     source = entry.keyed or entry.source.casefold()
-    known = source if source != UNKNOWN_SOURCE else None
-    return known, microseconds(entry.event_time), entry.marks or 0, entry.chars
+    return source if source != UNKNOWN_SOURCE else None
 
 
 def _health(change: Change, at: datetime, version: str) -> SourceHealth:

@@ -177,7 +177,7 @@ class IngestStage(StatefulStage):
 
     def _outcome(self, record: Record) -> Outcome:
         settled, log, told = self._settle(record)
-        health = tuple(Message(topics.SOURCE_HEALTH, one.source.encode(), encode(one)) for one in told)
+        health = tuple(Message(topics.SOURCE_HEALTH, one.source.encode(), encode(one)) for one in told) if told else ()
         if isinstance(settled, Reject):
             return replace(settled, messages=health, log=log) if health or log else settled
         article = self._article(settled)
@@ -206,22 +206,24 @@ class IngestStage(StatefulStage):
         if isinstance(draft, Reject):
             if not keyed:
                 return draft, None, ()  # nobody knows whose it is
-            entry = refused_entry(draft.reason, keyed, _event_time(record, ingestion_time(record)))
+            time_us = _event_time(record, ingestion_time(record))
+            entry = refused_entry(draft.reason, keyed, time_us)
             memory.reach(record.offset)
-            told = observe(memory, entry, record.offset, self.version)
+            told = observe(memory, entry, time_us, record.offset, self.version)
             return draft, log_message(entry, "", told), told
-        decided = self._apply(memory, record, draft)
+        decided, time_us = self._apply(memory, record, draft)
         settled = without(draft, decided.cut) if decided.cut else draft
-        entry = article_entry(draft, settled, keyed, _about(record, draft)[3], decided)
-        told = observe(memory, entry, record.offset, self.version)
+        entry = article_entry(draft, settled, keyed, time_us, decided)
+        told = observe(memory, entry, time_us, record.offset, self.version)
         return settled, log_message(entry, draft.id, told), told
 
-    def _apply(self, memory: Memory, record: Record, draft: Draft) -> Decided:
+    def _apply(self, memory: Memory, record: Record, draft: Draft) -> tuple[Decided, int]:
+        """Learn what recurs in the source of a draft. Returns what is decided on it, and its event time."""
         source, article, lines, time_us = _about(record, draft)
         decided = memory.decide(source, article, lines, time_us)
         cut = packed_hashes(lines.hashes, decided.cut)
         memory.apply(record.offset, source, article, time_us, lines.hashes, story=decided.story, cut=cut)
-        return decided
+        return decided, time_us
 
     def _article(self, draft: Draft) -> Article:
         body = "\n\n".join(draft.paragraphs)

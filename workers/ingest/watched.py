@@ -1,12 +1,15 @@
 """What is known of one source, to tell how it does: its days, its latest documents, what it is broken by.
 
-All of it is immutable and small; `counted` makes the next of the one before.
+All of it is immutable and small; `counted` makes the next of the one before. It holds no cycles, so the garbage
+collector need not look at it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from schemas.messages import SourceProblem
 from workers.stage import SourceState
@@ -45,7 +48,7 @@ Trouble = tuple[int, int, int, int, int]
 _NONE: Final[Trouble] = (0, 0, 0, 0, 0)
 
 
-class Day(NamedTuple):
+class Day(Struct, frozen=True, gc=False, array_like=True):
     """One day of a source: documents by slot; and of those that make up what is usual the number, how many of them had
     each of `PROBLEMS`, and the characters of the bodies that were not short. What comes while it is broken is left out.
     """
@@ -57,7 +60,7 @@ class Day(NamedTuple):
     chars: int
 
 
-class Sums(NamedTuple):
+class Sums(Struct, frozen=True, gc=False, array_like=True):
     """Several days together. `volume`: documents of all slots."""
 
     volume: int
@@ -66,7 +69,7 @@ class Sums(NamedTuple):
     chars: int
 
 
-class Broken(NamedTuple):
+class Broken(Struct, frozen=True, gc=False, array_like=True):
     """What a source is broken by, since which slot, and how long its bodies were before."""
 
     problem: SourceProblem
@@ -74,7 +77,7 @@ class Broken(NamedTuple):
     body_chars: int
 
 
-class Watched(NamedTuple):
+class Watched(Struct, frozen=True, gc=False, array_like=True):
     """What is known of one source. `days`: those before `today`, the day of its last document; `past`: they together.
     `latest`: for each of `PROBLEMS` a bit for each of the latest documents (of articles for the last three), the newest
     lowest; `lengths`: of the latest bodies. `last_us`: event time when its last document came; `seen`: number of that
@@ -102,13 +105,15 @@ NEW: Final = Watched()
 def counted(watched: Watched, clock_us: int, number: int, marks: int, chars: int) -> Watched:
     """Return what is known of a source with one document more: it came at event time `clock_us`, is the partition's
     with this number, has these marks and a body of so many characters."""
-    days, today, past, (a, b, c, d, e), lengths, broken, _, _ = watched
+    days, today, past, lengths, broken = watched.days, watched.today, watched.past, watched.lengths, watched.broken
+    a, b, c, d, e = watched.latest
     at = clock_us // SLOT_US
     day, slot = at // SLOTS_OF_DAY, at % SLOTS_OF_DAY
     if today.day != day:
         days = tuple(row for row in (*days, today) if row.day > day - DAYS)
         today, past = Day(day, (0, 0, 0, 0), 0, _NONE, 0), _sums(days)
-    _, (i, j, k, m), documents, trouble, total = today
+    documents, trouble, total = today.documents, today.trouble, today.chars
+    i, j, k, m = today.slots
     refused, empty, short, undated, unsigned = bool(marks & REFUSED), bool(marks & EMPTY), False, False, False
     a, b = (a << 1 | refused) & _MASK, (b << 1 | empty) & _MASK
     article = not (refused or empty)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pytest
+from msgspec import Struct, structs
 
 from workers.ingest import health
 from workers.ingest.health import MISSED, MOST_WATCHED, Change, Watch
@@ -354,7 +355,7 @@ def test_a_source_takes_no_more_than_is_said() -> None:
         if id(value) in seen or (isinstance(value, int) and -6 < value < 257):
             return 0
         seen.add(id(value))
-        inner = value if isinstance(value, tuple) else ()
+        inner = value if isinstance(value, tuple) else structs.astuple(value) if isinstance(value, Struct) else ()
         return sys.getsizeof(value) + sum(deep(one, seen) for one in inner)
 
     watch = Watch()
