@@ -11,18 +11,18 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from newsmill.metrics import GatewayMetrics, Metrics
+from newsmill.metrics import GatewayMetrics, Metrics, ReplayMetrics
 from newsmill.sourcegauges import SourceGauges
 
 _HEAD = """\
 # Metrics
 
-Every metric of workers and of the gateway, from `newsmill/metrics.py`; this page is made by `make metrics-doc`. What to
-look at first, and what to do about it, is in [operations.md](operations.md).
+Every metric of workers, of the gateway and of replays, from `newsmill/metrics.py`; this page is made by
+`make metrics-doc`. What to look at first, and what to do about it, is in [operations.md](operations.md).
 
-All are in base units. Labels are bounded: none is ever a URL or an id. `stage` is on all of the workers'; the sources
-shown by name are at most `NEWSMILL_METRICS_SOURCES`. The process's own figures (`process_cpu_seconds_total`,
-`process_resident_memory_bytes`, ...) are those of every Prometheus client.
+All are in base units. Labels are bounded: none is ever a URL or an id. `stage` is on all of the workers', `run` on all
+of replays'; the sources shown by name are at most `NEWSMILL_METRICS_SOURCES`. The process's own figures
+(`process_cpu_seconds_total`, `process_resident_memory_bytes`, ...) are those of every Prometheus client.
 
 | metric | type | labels | what it tells |
 | --- | --- | --- | --- |
@@ -31,7 +31,7 @@ shown by name are at most `NEWSMILL_METRICS_SOURCES`. The process's own figures 
 
 def page() -> str:
     """Return the page as Markdown."""
-    catalogues = (GatewayMetrics(CollectorRegistry()), Metrics(CollectorRegistry()))
+    catalogues = (GatewayMetrics(CollectorRegistry()), Metrics(CollectorRegistry()), ReplayMetrics())
     metrics = [metric for one in catalogues for metric in vars(one).values()]
     families = [(f, m._labelnames) for m in metrics if isinstance(m, MetricWrapperBase) for f in m.describe()]
     families += [(f, f._labelnames) for m in metrics if isinstance(m, SourceGauges) for f in m.describe()]

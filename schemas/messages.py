@@ -62,6 +62,10 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     `body` holds the paragraphs, joined by an empty line. `content_hash` is over headline and body without regard to
     case, accents' form, punctuation and spacing: equal hashes mean the same text. `processing` maps each stage
     that has touched the record to its version. `removed` is for audits, and empty unless it is asked for.
+    `standfirst` is the first paragraph of the body, too: it is a part of the text. `provenance` says of headline,
+    source, url, authors, language and standfirst where each was read: `field` of the raw document, `json-ld`, `meta`
+    element, `html` (heading, title, `lang` or canonical link of the page), `url`, `text` (found in it, or made of it),
+    `model`. `published` has its own origin.
     """
 
     id: ArticleId
@@ -84,6 +88,13 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     fetched_at: Annotated[Instant | None, Meta(description="when the scraper fetched the page")] = None
     extra: Annotated[
         dict[str, Any], Meta(description="fields of the raw document that have no place of their own")
+    ] = {}
+    standfirst: Annotated[
+        str | None, Meta(description="paragraph that sums the story up, below the headline; the body begins with it")
+    ] = None
+    provenance: Annotated[
+        dict[str, str],
+        Meta(description="field -> where it was read: `field`, `json-ld`, `meta`, `html`, `url`, `text` or `model`"),
     ] = {}
     removed: Annotated[
         tuple[RemovedText, ...], Meta(description="what ingest took out, where it was told to keep that")

@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from schemas.headers import Headers
@@ -42,11 +43,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An output for a sink topic. The engine adds the headers that are passed on from the input."""
+    """An output for a sink topic. The engine adds the headers that are passed on from the input.
+
+    `language` is that of the article (ISO 639-1), where the topic can be split by language.
+    """
 
     topic: str
     key: bytes
     value: bytes
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,10 @@ class StatefulStage(Stage):
 
     def state_limit(self) -> int | None:
         """Return how many entries it may hold over the partitions that it has now; None where nothing limits them."""
+        return None
+
+    def reach(self) -> timedelta | None:
+        """Return for how long a log entry matters: what is older changes no decision. None: for ever."""
         return None
 
 

@@ -136,7 +136,8 @@ def _stages(picture: Picture) -> Table:
 
 def _partitions(picture: Picture, stuck: set[tuple[str, int]]) -> Table:
     table = Table(box=SIMPLE_HEAD)
-    for column in ("stage", "partition", "worker", "committed", "end", "lag"):
+    # standby: log records that the nearest of the workers that follow the partition has yet to read.
+    for column in ("stage", "partition", "worker", "committed", "end", "lag", "standby"):
         table.add_column(column, justify="left" if column in ("stage", "worker") else "right")
     for line in picture.stages:
         for partition in line.group.partitions if line.group else ():
@@ -147,9 +148,16 @@ def _partitions(picture: Picture, stuck: set[tuple[str, int]]) -> Table:
                 "-" if partition.committed is None else f"{partition.committed:,}",
                 f"{partition.end:,}",
                 "?" if partition.lag is None and partition.end else f"{partition.lag or 0:,}",
+                _standby(line, partition.number),
                 style="bold red" if (line.name, partition.number) in stuck else "",
             )
     return table
+
+
+def _standby(line: StageLine, partition: int) -> str:
+    lags = [worker.standby[str(partition)] for worker in line.workers if str(partition) in worker.standby]
+    known = [lag for lag in lags if not math.isnan(lag)]
+    return f"{min(known):,.0f} behind" if known else "?" if lags else "-"
 
 
 def _gateways(picture: Picture) -> Table:

@@ -20,6 +20,7 @@ from newsmill.engines.limit import FailureWindow
 from newsmill.engines.result import PROMOTED, RAISED, BatchResult, Output
 from newsmill.engines.tally import Tally
 from newsmill.metrics import Metrics
+from newsmill.routes import Routes
 from newsmill.sources import Sources
 from schemas import headers as h
 from schemas import topics
@@ -39,6 +40,7 @@ class Runner:
         pool: where `prepare` (the stage's own by default) runs ahead of `process`; None: `process` does it itself.
         prepared: prepares a batch in some other way, where there is no pool; it may return records as they came.
         sources: which sources metrics show by name.
+        routes: which partition of news.articles an article goes to; None: its key decides.
         clock: seconds since the Unix epoch, for ages and timestamps in metrics.
     """
 
@@ -52,6 +54,7 @@ class Runner:
         prepare: Callable[[Record], object] | None = None,
         prepared: Callable[[Sequence[Record]], Sequence[Record]] | None = None,
         sources: Sources | None = None,
+        routes: Routes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.stage = stage
@@ -60,6 +63,7 @@ class Runner:
         self._pool = pool
         self._prepare = prepare or stage.prepare
         self.prepared = prepared
+        self._routes = routes
         self._clock = clock
         self._windows: dict[int, FailureWindow] = {}
         self._version = stage.version.encode()
@@ -210,7 +214,8 @@ class Runner:
         replayed = h.REPLAY in names
         headers = tuple(passed_on)
         for message in outcome.messages:
-            result.outputs.append(Output(message.topic, message.key, message.value, headers))
+            place = self._routes.partition(message.topic, message.language) if self._routes else None
+            result.outputs.append(Output(message.topic, message.key, message.value, headers, place))
         if (entry := outcome.log) is not None:
             result.outputs.append(
                 Output(

@@ -44,6 +44,8 @@ class Scrape:
     state_entries: float = 0.0
     broken_sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Sources that are broken, with what is wrong with each."""
+    standby: dict[str, float] = field(default_factory=dict)
+    """Log records not read yet, by partition whose state it keeps warm for another worker; NaN is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def _worker(values: _Values, url: str, at: float) -> Scrape:
         started=one("process_start_time_seconds"),
         state_entries=one("newsmill_state_entries", 0),
         broken_sources=_broken(values.get("newsmill_source_broken", ())),
+        standby={labels["partition"]: value for labels, value in values.get("newsmill_standby_lag_records", ())},
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version as library_version
 from typing import Any, Final
 
@@ -18,7 +18,14 @@ from workers.ingest import labeller, snapshot
 from workers.ingest.document import ingestion_time, read_document
 from workers.ingest.draft import Draft, make_draft, without
 from workers.ingest.identity import content_hash, word_count
-from workers.ingest.language import FastTextIdentifier, LanguageIdentifier, identify, language_code
+from workers.ingest.language import (
+    SAMPLE_CHARS,
+    FastTextIdentifier,
+    Language,
+    LanguageIdentifier,
+    identify,
+    language_code,
+)
 from workers.ingest.memory import MOST_ENTRIES, Decided, Memory, packed_hashes
 from workers.ingest.memorylog import (
     article_entry,
@@ -96,7 +103,10 @@ class IngestStage(StatefulStage):
 
     def process(self, batch: Sequence[Record]) -> list[Outcome]:
         """Return an article or a rejection for each record, in order; later records see what earlier ones taught."""
-        return [self._outcome(record) for record in batch]
+        settled = [self._settle(record) for record in batch]
+        # One kind of work after the other: the tables of the language model push all else out of the CPU's caches.
+        languages = [None if isinstance(one, Reject) else self._language(one) for one, _, _ in settled]
+        return [self._outcome(*one, language) for one, language in zip(settled, languages, strict=True)]
 
     def settle(self, record: Record) -> Draft | Reject:
         """Return the draft of a record without what recurs in its source, and stage what is learnt from it; or why it
@@ -169,21 +179,34 @@ class IngestStage(StatefulStage):
         """Return the lines and articles that it may hold over the partitions that it has."""
         return self._max_entries * max(1, len(self._memories))
 
+    def reach(self) -> timedelta:
+        """Return for how long a line is remembered that is not seen again."""
+        return topics.INGEST_WINDOW
+
     def _memory(self, partition: int) -> Memory:
         memory = self._memories.get(partition)
         if memory is None:
             memory = self._memories[partition] = Memory(self._max_entries)
         return memory
 
-    def _outcome(self, record: Record) -> Outcome:
-        settled, log, told = self._settle(record)
+    def _language(self, draft: Draft) -> Language:
+        text = draft.headline
+        for paragraph in draft.paragraphs:
+            if len(text) > SAMPLE_CHARS:
+                break
+            text = f"{text}\n\n{paragraph}"
+        return identify(self._languages, text, draft.declared_language)
+
+    def _outcome(
+        self, settled: Draft | Reject, log: Message | None, told: Sequence[SourceHealth], language: Language | None
+    ) -> Outcome:
         health = tuple(Message(topics.SOURCE_HEALTH, one.source.encode(), encode(one)) for one in told) if told else ()
         if isinstance(settled, Reject):
             return replace(settled, messages=health, log=log) if health or log else settled
-        article = self._article(settled)
+        article = self._article(settled, language or self._language(settled))
         notes = (RECURS,) if settled.removed and any(cut.reason == RECURS for cut in settled.removed) else ()
-        messages = (Message(topics.ARTICLES, article.id.encode(), encode(article)), *health)
-        return Emit("article", messages, log, notes)
+        written = Message(topics.ARTICLES, article.id.encode(), encode(article), article.language)
+        return Emit("article", (written, *health), log, notes)
 
     def _settle(self, record: Record) -> tuple[Draft | Reject, Message | None, Sequence[SourceHealth]]:
         """Return the draft of a record without what recurs, its log record, and what is told of sources with it."""
@@ -225,9 +248,7 @@ class IngestStage(StatefulStage):
         memory.apply(record.offset, source, article, time_us, lines.hashes, story=decided.story, cut=cut)
         return decided, time_us
 
-    def _article(self, draft: Draft) -> Article:
-        body = "\n\n".join(draft.paragraphs)
-        language = identify(self._languages, f"{draft.headline}\n{body}", draft.declared_language)
+    def _article(self, draft: Draft, language: Language) -> Article:
         extra = draft.extra
         if draft.declared_language and language_code(draft.declared_language) != language.code:
             extra = {**extra, "language": draft.declared_language}
@@ -235,7 +256,7 @@ class IngestStage(StatefulStage):
             id=draft.id,
             source=draft.source,
             headline=draft.headline,
-            body=body,
+            body="\n\n".join(draft.paragraphs),
             language=language.code,
             language_confidence=language.confidence,
             word_count=word_count(draft.paragraphs),
@@ -247,6 +268,8 @@ class IngestStage(StatefulStage):
             published=draft.published,
             fetched_at=draft.fetched_at,
             extra=extra,
+            standfirst=draft.standfirst,
+            provenance=draft.provenance if language.declared else {**draft.provenance, "language": "model"},
             removed=_removed(draft) if self._keep_removed else (),
         )
 

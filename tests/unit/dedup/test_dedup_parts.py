@@ -31,7 +31,7 @@ def made(text: str) -> Fingerprint:
 def like(left: str, right: str):
     table = Table()
     table.grow(1)
-    table.set_fingerprint(0, made(right))
+    table.put(0, made(right))
     return compare(made(left), table, np.array([0]))[0]
 
 

@@ -355,7 +355,7 @@ def test_snapshots_are_checked() -> None:
 def test_a_hundred_thousand_sources_of_one_line_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "MOST_SOURCES", 2_000)
     held = Memory()
-    kept = lines_of([STANDING], ["standing"])
+    kept = lines_of([STANDING], ["standing"], [False])
     for n in range(4):
         held.apply(n, "real", n, 1_000_000, kept.hashes, story=True, cut=b"")
     for n in range(4, 100_000):
@@ -391,7 +391,7 @@ def test_versions_of_a_text_are_looked_at_in_the_same_lines() -> None:
         for n in range(60)
     ]
     folds = [line.lower() for line in long]
-    one, two = lines_of(long, folds), lines_of([*long, STANDING], [*folds, "standing"])
+    one, two = lines_of(long, folds, [False] * 60), lines_of([*long, STANDING], [*folds, "standing"], [False] * 61)
     assert len(one.hashes) == MOST_LINES
     assert len({*one.hashes} & {*two.hashes}) >= MOST_LINES - 1
     assert [place for place in one.places if place >= 0] == list(range(MOST_LINES))

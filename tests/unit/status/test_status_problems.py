@@ -225,3 +225,26 @@ def test_the_screen_and_the_json_tell_the_same() -> None:
     assert data["healthy"] is False
     assert data["stages"][0]["group"]["partitions"][0]["committed"] == 90
     assert data["stages"][0]["workers"][0]["lag_seconds"] is None
+
+
+def test_a_standby_is_shown_beside_the_partition_that_it_follows() -> None:
+    metrics = Metrics()
+    metrics.announce("dedup", "1.0.0", "kafka")
+    metrics.standby_lag.labels("dedup", 0).set(1234)
+    waits = scrapes.parse(generate_latest(metrics.registry).decode(), URL, 5.0)
+    assert isinstance(waits, Scrape)
+    assert waits.standby == {"0": 1234.0}
+
+    def shown(*workers: Scrape) -> str:
+        console = Console(file=io.StringIO(), width=100, force_terminal=False)
+        now = picture(GROUP, *workers)
+        console.print(screen(now, problems(now)))
+        return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+    assert "1,234 behind" in shown(WORKER, replace(waits, stage="ingest", ready=True, healthy=True))
+    nearer = replace(waits, standby={"0": 7.0}, ready=True, healthy=True)
+    assert "7 behind" in shown(WORKER, waits, nearer)
+    assert "behind" not in shown(WORKER).replace("behind", "", 1), "the column of the stages alone"
+    unknown = replace(waits, standby={"0": float("nan")})
+    assert " ? " in shown(WORKER, unknown)
+    assert orjson.loads(to_json(picture(GROUP, nearer), ()))["stages"][0]["workers"][0]["standby"] == {"0": 7.0}
