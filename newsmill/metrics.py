@@ -16,6 +16,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from newsmill.health import Health
+from newsmill.sourcegauges import SourceGauges
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 AGE_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 86400)
@@ -71,6 +72,7 @@ class Metrics:
             ["stage", "source", "outcome"],
             registry=r,
         )
+        self.source_states = SourceGauges(r)
         self.notes = Counter(
             "newsmill_notes", "Things that a stage thinks worth counting.", ["stage", "note"], registry=r
         )

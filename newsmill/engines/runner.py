@@ -195,7 +195,7 @@ class Runner:
         if len(outcomes) != len(records):
             raise RuntimeError(f"{self.stage.name} returned {len(outcomes)} outcomes for {len(records)} records")
         for outcome in outcomes:
-            if isinstance(outcome, Emit) and any(len(m.value) > MAX_RECORD_BYTES for m in outcome.messages):
+            if any(len(m.value) > MAX_RECORD_BYTES for m in outcome.messages):
                 # The broker would refuse it, and the batch with it, for ever.
                 raise ValueError(f"{self.stage.name} made a record of more than {MAX_RECORD_BYTES} bytes")
         return outcomes
@@ -212,22 +212,21 @@ class Runner:
         if h.INGESTED_AT not in names:
             passed_on.append((h.INGESTED_AT, str(record.timestamp_ms).encode()))
         replayed = h.REPLAY in names
-        if isinstance(outcome, Emit):
-            headers = tuple(passed_on)
-            for message in outcome.messages:
-                place = self._routes.partition(message.topic, message.language) if self._routes else None
-                result.outputs.append(Output(message.topic, message.key, message.value, headers, place))
-            if outcome.log is not None:
-                entry = outcome.log
-                result.outputs.append(
-                    Output(
-                        entry.topic,
-                        entry.key,
-                        entry.value,
-                        (*headers, (h.INPUT_OFFSET, str(record.offset).encode())),
-                        record.partition,
-                    )
+        headers = tuple(passed_on)
+        for message in outcome.messages:
+            place = self._routes.partition(message.topic, message.language) if self._routes else None
+            result.outputs.append(Output(message.topic, message.key, message.value, headers, place))
+        if (entry := outcome.log) is not None:
+            result.outputs.append(
+                Output(
+                    entry.topic,
+                    entry.key,
+                    entry.value,
+                    (*headers, (h.INPUT_OFFSET, str(record.offset).encode())),
+                    record.partition,
                 )
+            )
+        if isinstance(outcome, Emit):
             name, reason = outcome.kind, ""
             if outcome.notes:
                 result.notes.update(outcome.notes)

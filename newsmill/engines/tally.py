@@ -42,6 +42,8 @@ class Tally:
             metrics.dead_letters.labels(stage.name, reason)
         for note in stage.notes:
             metrics.notes.labels(stage.name, note)
+        if isinstance(stage, StatefulStage):
+            metrics.source_states.show(stage.name, stage.source_states, sources.limit)
         metrics.exceptions.labels(stage.name)
         metrics.aborts.labels(stage.name)
 

@@ -12,6 +12,7 @@ from prometheus_client import Counter, Histogram
 from newsmill.cli import COMMANDS
 from newsmill.metrics import GatewayMetrics, Metrics, ReplayMetrics
 from newsmill.settings import PREFIX, Settings
+from newsmill.sourcegauges import SourceGauges
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -22,6 +23,8 @@ def _names_of_metrics() -> set[str]:
     names = set()
     catalogues = (Metrics(), GatewayMetrics(), ReplayMetrics())
     for metric in [metric for one in catalogues for metric in vars(one).values()]:
+        if isinstance(metric, SourceGauges):
+            names |= {family.name for family in metric.describe()}
         if hasattr(metric, "_name"):
             names.add(metric._name + ("_total" if isinstance(metric, Counter) else ""))
             if isinstance(metric, Histogram):
