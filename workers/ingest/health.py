@@ -11,8 +11,9 @@ it is in the log, and a fold takes it from there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import copy
 from typing import Final, NamedTuple
+
+from msgspec import structs
 
 from schemas.messages import SourceProblem, SourceStatus
 from workers.ingest.watched import (
@@ -160,7 +161,7 @@ class Watch:
         if found is not None and name in self._changed:
             return found
         self._changed.setdefault(name, found)
-        made = self.sources[name] = Watched() if found is None else copy(found)
+        made = self.sources[name] = Watched() if found is None else structs.replace(found)
         return made
 
     def _drop(self, name: str) -> Iterator[Change]:
