@@ -75,7 +75,8 @@ def command(
 ) -> None:
     """Run documents through all stages in this process; no Kafka needed.
 
-    FILES are files, directories or patterns: NDJSON, JSON, plain text or HTML, also compressed (.gz). `-` is standard
+    FILES are files, directories or patterns: NDJSON, JSON, plain text, HTML, WARC, RSS or Atom, also compressed (.gz),
+    and Parquet. `-` is standard
     input, which is also what is read when nothing is named and something is piped in.
 
     With --state, output files get every document exactly once, also when the run is killed and run again: the same

@@ -386,13 +386,14 @@ class KafkaEngine:
         return True
 
     def _leave(self) -> None:
+        # First of all, so that whoever takes over need not wait for the snapshots.
+        self._consumer.close(autocommit=False)
+        self._positions.close()
+        self._transactor.close()
         for tail in self._tails.values():
             tail.snapshot()
         if self._standby is not None:
             self._standby.close()
-        self._consumer.close(autocommit=False)
-        self._positions.close()
-        self._transactor.close()
 
 
 def _place(record: Any) -> TopicPartition:
