@@ -197,7 +197,7 @@ class Watch:
             if first >= now or any(broken.problem == "silent" for broken in watched.broken):
                 continue
             own = [in_slot(watched, slot - SLOTS_OF_WEEK) for slot in range(first, now)]
-            if sum(min(count, MOST_MISSED_OF_SLOT) for count in own) < MISSED:
+            if sum(min(had, MOST_MISSED_OF_SLOT) for had in own) < MISSED:
                 continue
             totals = totals or self._totals()
             there = sum(totals.get(slot, 0) for slot in range(first, now))
