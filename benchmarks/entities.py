@@ -28,6 +28,7 @@ from workers.entities.consistency import consistent
 from workers.entities.corpus import Document, read_conll
 from workers.entities.gazetteer import known_names
 from workers.entities.lexicon import lexicon
+from workers.entities.sentences import read_sentence
 from workers.entities.tagger import CrfTagger, Span
 from workers.entities.weights import load as load_weights
 from workers.entities.wordlists import word_list
@@ -131,8 +132,8 @@ def main() -> None:
 
 def as_documents(tagger: CrfTagger, documents: Sequence[Document]) -> list[list[list[Span]]]:
     """The spans of each document with the rules that make its reading consistent."""
-    sentences = [[tokens for tokens, _ in document] for document in documents]
-    return [consistent(document, tagger.tag(document)) for document in sentences]
+    read = [[read_sentence(tokens) for tokens, _ in document] for document in documents]
+    return [consistent(document, spans) for document, spans in zip(read, tagger.tag_all(read), strict=True)]
 
 
 if __name__ == "__main__":

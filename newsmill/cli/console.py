@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import click
 
 from newsmill import logs
+from newsmill.cli.options import worker_addresses_option
 from newsmill.console.serve import run_console
 from newsmill.settings import from_environment
 
@@ -14,8 +16,15 @@ from newsmill.settings import from_environment
 @click.command()
 @click.option("--host", help="Address to listen on; any but loopback needs names.  [default: NEWSMILL_CONSOLE_HOST]")
 @click.option("--port", type=int, help="Port to listen on.  [default: NEWSMILL_CONSOLE_PORT]")
-@click.option("--worker", "urls", multiple=True, metavar="URL", help="Address of a worker's metrics; repeatable.")
-def command(host: str | None, port: int | None, urls: tuple[str, ...]) -> None:
+@click.option(
+    "--worker",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    callback=worker_addresses_option,
+    help="Address of a worker's metrics; repeatable.",
+)
+def command(host: str | None, port: int | None, urls: Sequence[str]) -> None:
     """Serve a page that shows throughput and lag, the newest articles, dead letters, and what happened to an article.
 
     It only reads. It has no login: it listens on loopback alone, unless NEWSMILL_CONSOLE_NAMES says under which names

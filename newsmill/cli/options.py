@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -44,6 +45,25 @@ def span_option(context: click.Context, parameter: click.Parameter, value: str |
     if (match := _SPAN.fullmatch(value)) is None:
         raise click.BadParameter(f"{value!r} is no span of time: write 30m, 12h or 7d")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def worker_addresses_option(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """Callback of a multiple option `[http://]HOST:PORT[/metrics]`; returns them as `http://HOST:PORT`."""
+    return [_worker_address(value) for value in values]
+
+
+def _worker_address(value: str) -> str:
+    advice = f"{value!r} is no address of a worker's metrics: write http://HOST:PORT, such as http://127.0.0.1:9101"
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        port = parts.port
+    except ValueError as error:
+        raise click.BadParameter(advice) from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port or "@" in parts.netloc:
+        raise click.BadParameter(advice)
+    if parts.path not in {"", "/", "/metrics"} or parts.query or parts.fragment:
+        raise click.BadParameter(advice)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 scale_option = _pairs(STAGES, "stage")

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from newsmill.cli.options import worker_addresses_option
 from newsmill.settings import from_environment
 from newsmill.status import Picture, Problem, StageLine, look, problems
 from newsmill.status.picture import History
@@ -35,10 +36,15 @@ SAMPLE_SECONDS = 1.0
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.option(
-    "--worker", "urls", multiple=True, metavar="URL", help="Address of the metrics of a worker or gateway; repeatable."
+    "--worker",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    callback=worker_addresses_option,
+    help="Address of the metrics of a worker or gateway; repeatable.",
 )
 @click.option("--late", type=float, default=LATE_SECONDS, show_default=True, help="Seconds behind that are a problem.")
-def command(watch: bool, every: float, as_json: bool, urls: tuple[str, ...], late: float) -> None:
+def command(watch: bool, every: float, as_json: bool, urls: Sequence[str], late: float) -> None:
     """Show stages, throughput, lag, age, dead letters, and who has which partition; what is wrong, in red.
 
     Works from Kafka (NEWSMILL_BOOTSTRAP) and the metrics of workers and gateways. Without --worker it looks for them

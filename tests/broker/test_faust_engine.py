@@ -22,6 +22,7 @@ from newsmill.engines.broker.required import MissingTopicsError
 from newsmill.engines.faust_engine import FaustEngine
 from newsmill.engines.faust_engine.batches import CommitError
 from newsmill.engines.faust_engine.outbox import WriteError
+from newsmill.engines.faust_engine.positions import Lag
 from newsmill.engines.faust_engine.transport import ConsumerThread
 from newsmill.health import Health
 from newsmill.local import LocalKafka
@@ -29,7 +30,7 @@ from newsmill.metrics import Metrics
 from newsmill.settings import Settings
 from schemas import topics
 from tests.support.cluster import Cluster
-from tests.support.stages import CountingStage, EchoStage
+from tests.support.stages import CountingStage, EchoStage, HangingStage
 
 pytestmark = pytest.mark.broker
 
@@ -235,6 +236,63 @@ def test_lag_and_health(settings: Settings, cluster: Cluster) -> None:
         until(lambda: sample("newsmill_committed_offset") == 3 and sample("newsmill_lag_records") == 0, raised)
         assert (sample("newsmill_end_offset"), sample("newsmill_unstable_records")) == (3, 0)
         until(lambda: not health.not_ready(), raised)
+    assert not raised
+
+
+def test_not_ready_for_as_long_as_the_broker_does_not_answer(
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    answers.set()
+    measure = Lag.measure_faust
+
+    async def sometimes(self: Lag, *arguments: Any) -> int | None:
+        if not answers.is_set():
+            raise TimeoutError("no answer")
+        return await measure(self, *arguments)
+
+    monkeypatch.setattr(Lag, "measure_faust", sometimes)
+    health, metrics = Health(60.0), Metrics()
+    with running(FaustEngine(EchoStage(), settings, metrics, health)) as raised:
+        until(lambda: not health.not_ready(), raised)
+        answers.clear()
+        until(lambda: "does not answer" in health.not_ready(), raised)
+        said: list[str] = []
+        say = health.ready
+        monkeypatch.setattr(health, "ready", lambda reason="": (said.append(reason), say(reason)))
+        # What it has fetched, it still processes; that does not make it ready.
+        cluster.produce(topics.RAW, [b"a", b"b"])
+        until(lambda: total(metrics, "ingest") == 2, raised)
+        until(lambda: len(said) > 10, raised)
+        assert all("does not answer" in reason for reason in said), said
+        answers.set()
+        until(lambda: not health.not_ready(), raised)
+    assert not raised
+
+
+def test_a_stage_that_hangs_on_its_first_record_makes_its_worker_unhealthy(
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, health = HangingStage(), Health(1.0)
+    measured = threading.Event()
+    measure = Lag.measure_faust
+
+    async def once(self: Lag, *arguments: Any) -> int | None:
+        # What was measured while nothing waited is all that is known when the batch begins.
+        if measured.is_set() and not stage.go_on.is_set():
+            return None
+        waiting = await measure(self, *arguments)
+        if waiting == 0:
+            measured.set()
+        return waiting
+
+    monkeypatch.setattr(Lag, "measure_faust", once)
+    with running(FaustEngine(stage, settings, Metrics(), health)) as raised:
+        until(measured.is_set, raised)
+        cluster.produce(topics.RAW, [b"a"])
+        until(lambda: "nothing has moved" in health.problem(), raised)
+        stage.go_on.set()
+        until(lambda: not health.problem(), raised)
     assert not raised
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from schemas import headers as h
 from schemas import topics
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage, StatefulStage, StateVersionError
+
+_LONGEST_SECONDS = 60.0
 
 
 class EchoStage(Stage):
@@ -35,6 +38,19 @@ class EchoStage(Stage):
         if value.startswith(b"die") and self._die is not None:
             self._die()
         return Emit("article", (Message(topics.ARTICLES, record.key or b"", value.upper()),))
+
+
+class HangingStage(EchoStage):
+    """An EchoStage whose batches do not end before `go_on` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Outcome]:
+        if not self.go_on.wait(_LONGEST_SECONDS):
+            raise TimeoutError("nobody let it go on")
+        return super().process(batch)
 
 
 class CountingStage(StatefulStage):

@@ -13,14 +13,18 @@ NORMAL, TITLE, UPPER, LOWER = "n", "t", "u", "l"
 _SMALL: Final = word_list("small-in-titles")
 
 
-def case_of(words: Sequence[str]) -> str:
-    """Return how the sentence `words` is cased (NORMAL, TITLE, UPPER or LOWER)."""
+def case_of(words: Sequence[str], lowered: Sequence[str]) -> str:
+    """Return how the sentence `words`, none of them empty, is cased (NORMAL, TITLE, UPPER or LOWER).
+
+    `lowered` are the same words in lower case.
+    """
     capital = upper = lower = small = 0
-    for word in words:
-        if not word[:1].isalpha():
+    for word, low in zip(words, lowered, strict=True):
+        first = word[0]
+        if not first.isalpha():
             continue
-        if word[0].islower():
-            if word.lower() in _SMALL:
+        if first.islower():
+            if low in _SMALL:
                 small += 1
             else:
                 lower += 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
-from workers.entities.casing import NORMAL, TITLE, UPPER, case_of
-from workers.entities.features import known_marks
+from workers.entities.casing import NORMAL, TITLE, UPPER
+from workers.entities.sentences import Sentence
 from workers.entities.tagger import Span
 from workers.entities.wordlists import word_list
 
@@ -39,7 +40,7 @@ _ALSO_WORDS: Final = word_list("also-word")
 """Single-word forms that are also words, people or parts of longer names: never added on the word of a list alone."""
 
 
-def consistent(sentences: Sequence[Sequence[str]], spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
+def consistent(sentences: Sequence[Sentence], spans: Sequence[Sequence[Span]]) -> list[list[Span]]:
     """Return the spans of a document's sentences after these steps:
 
     1. A known name of several words, or an unmistakable country, is a span where the tagger saw none or only part;
@@ -50,14 +51,16 @@ def consistent(sentences: Sequence[Sequence[str]], spans: Sequence[Sequence[Span
 
     Spans of a sentence stay in order and never overlap.
     """
-    cases = [case_of(words) for words in sentences]
     found = [
-        _without_pronouns(words, _with_known(words, row, case), case)
-        for words, row, case in zip(sentences, spans, cases, strict=True)
+        _without_pronouns(sentence.words, _with_known(sentence, row), sentence.case)
+        for sentence, row in zip(sentences, spans, strict=True)
     ]
-    readings = _Readings(sentences, found)
-    found = [[readings.settled(words, span) for span in row] for words, row in zip(sentences, found, strict=True)]
-    return [readings.repeated(words, row, case) for words, row, case in zip(sentences, found, cases, strict=True)]
+    words = [sentence.words for sentence in sentences]
+    readings = _Readings(words, found)
+    found = [[readings.settled(one, span) for span in row] for one, row in zip(words, found, strict=True)]
+    return [
+        readings.repeated(sentence.words, row, sentence.case) for sentence, row in zip(sentences, found, strict=True)
+    ]
 
 
 def _without_pronouns(words: Sequence[str], spans: Sequence[Span], case: str) -> list[Span]:
@@ -73,11 +76,11 @@ def _without_pronouns(words: Sequence[str], spans: Sequence[Span], case: str) ->
     return out
 
 
-def _with_known(words: Sequence[str], spans: Sequence[Span], case: str) -> list[Span]:
-    if case not in (NORMAL, TITLE):
-        return list(spans)
-    marks = known_marks(words, [word.lower() for word in words], case)
+def _with_known(sentence: Sentence, spans: Sequence[Span]) -> list[Span]:
     out = list(spans)
+    if sentence.case not in (NORMAL, TITLE):
+        return out
+    marks = sentence.marks
     at = 0
     while at < len(marks):
         mark = marks[at]
@@ -90,7 +93,7 @@ def _with_known(words: Sequence[str], spans: Sequence[Span], case: str) -> list[
             at += 1
         single = at - start == 1
         if kind not in _TYPES or (
-            single and (kind not in ("country", "demonym") or words[start].lower() in _ALSO_WORDS)
+            single and (kind not in ("country", "demonym") or sentence.lowered[start] in _ALSO_WORDS)
         ):
             continue
         over = [span for span in out if span.start < at and start < span.end]
@@ -111,7 +114,7 @@ class _Readings:
     def __init__(self, sentences: Sequence[Sequence[str]], spans: Sequence[Sequence[Span]]) -> None:
         self._weights: dict[_Form, dict[str, float]] = {}
         self._exact: set[_Form] = set()
-        self._small = {word.upper() for words in sentences for word in words if word[0].islower()}
+        self._sentences = sentences
         for words, row in zip(sentences, spans, strict=True):
             for span in row:
                 form = tuple(words[span.start : span.end])
@@ -125,6 +128,11 @@ class _Readings:
         for forms in self._by_first.values():
             forms.sort(key=lambda form: (-len(form), form))
             del forms[_MAX_FORMS:]
+
+    @cached_property
+    def _small(self) -> set[str]:
+        """In capitals, the words that the document also writes without one."""
+        return {word.upper() for words in self._sentences for word in words if word[0].islower()}
 
     def _add(self, form: _Form, span: Span) -> None:
         self._exact.add(form)

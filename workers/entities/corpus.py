@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from workers.entities.casing import case_of
-from workers.entities.features import known_marks
+from workers.entities.sentences import read_sentence
 from workers.entities.tokens import ABBREVIATIONS, split_sentences, tokenize
 from workers.entities.wordlists import word_list
 
@@ -105,7 +104,7 @@ def with_nationalities(document: Document) -> Document:
     """Return `document` with names of peoples and languages as MISC, for corpora that leave them out."""
     out = []
     for tokens, tags in document:
-        marks = known_marks(tokens, [token.lower() for token in tokens], case_of(tokens))
+        marks = read_sentence(tokens).marks
         fixed = [
             f"{mark[0]}-MISC" if tag == "O" and mark.endswith("demonym") else tag
             for tag, mark in zip(tags, marks, strict=True)

@@ -13,16 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Final, NamedTuple
 
-from workers.entities.casing import LOWER, NORMAL, TITLE, UPPER, case_of
-from workers.entities.gazetteer import known_names, word_classes, words_of
+from workers.entities.casing import NORMAL, TITLE
+from workers.entities.gazetteer import word_classes, words_of
 from workers.entities.lexicon import cluster_attributes, cluster_of, lists_of
+from workers.entities.sentences import Sentence
 
 DISTANCES: Final = (-2, -1, 0, 1, 2)
-
-PAIRS: Final = 5
-"""Pair attributes of a token."""
 
 MAX_CACHED_SHAPES: Final = 50_000
 """Distinct tokens whose shape is kept."""
@@ -30,19 +29,13 @@ MAX_CACHED_SHAPES: Final = 50_000
 EDGE: Final = ""
 """Text of the two tokens that stand before and after each sentence."""
 
-_WORDS_THAT_ARE_ACRONYMS: Final = frozenset({"us", "who", "ice", "dos", "un", "au", "icc", "ap"})
 _RUNS = re.compile(r"(.)\1+")
 
 
-class Key(NamedTuple):
-    """All that the unary attributes of a token depend on; equal keys have equal attributes."""
-
-    text: str
-    case: str
-    known: str
-    """`B-` or `I-` and the class, where the token is part of a known name; else empty."""
-    seen: str
-    """What the rest of the document says of the form (see `_document_clues`); else empty."""
+Key = tuple[str, str, str, str]
+"""All that the unary attributes of a token depend on; equal keys have equal attributes. Its text; the case of its
+sentence; its mark, where it is part of a known name, else empty; what the rest of the document says of the form (see
+`_document_clues`), else empty. A plain tuple: there is one for each token, and nothing else is as quick."""
 
 
 @lru_cache(maxsize=MAX_CACHED_SHAPES)
@@ -59,34 +52,7 @@ def shape(text: str) -> str:
     return _RUNS.sub(r"\1", "".join(kinds))
 
 
-def known_marks(words: Sequence[str], lowered: Sequence[str], case: str) -> list[str]:
-    """Return, for each word, `B-class` or `I-class` where it is part of a known name, else an empty string."""
-    marks = [""] * len(words)
-    names = known_names()
-    at = 0
-    while at < len(words):
-        candidates = names.get(lowered[at])
-        step = 1
-        if candidates and (case == LOWER or not words[at][0].islower()):
-            for known in candidates:
-                size = len(known.phrase)
-                if size > 1 and tuple(lowered[at : at + size]) != known.phrase:
-                    continue
-                if known.exact is not None and (
-                    (case != LOWER and words[at] != known.exact)
-                    or (case in (UPPER, LOWER) and lowered[at] in _WORDS_THAT_ARE_ACRONYMS)
-                ):
-                    continue
-                marks[at] = "B-" + known.kind
-                for inside in range(at + 1, at + size):
-                    marks[inside] = "I-" + known.kind
-                step = size
-                break
-        at += step
-    return marks
-
-
-def _document_clues(sentences: Sequence[Sequence[str]], cases: Sequence[str]) -> dict[str, str]:
+def _document_clues(sentences: Sequence[Sentence]) -> dict[str, str]:
     """Return what a document says of each form that it writes with a capital, in any of its sentences in prose case:
 
     `l` also without a capital, `m` with a capital in mid-sentence, `t` after a title or a role, `f` after a first
@@ -96,7 +62,7 @@ def _document_clues(sentences: Sequence[Sequence[str]], cases: Sequence[str]) ->
     speech, ends = words_of("speech"), words_of("orgword")
     clues: dict[str, set[str]] = {}
     small: set[str] = set()
-    for words, case in zip(sentences, cases, strict=True):
+    for words, _, case, _ in sentences:
         if case != NORMAL:
             continue
         last = len(words) - 1
@@ -131,25 +97,15 @@ def _document_clues(sentences: Sequence[Sequence[str]], cases: Sequence[str]) ->
     return {word: "".join(sorted(found | {"l"} if word.lower() in small else found)) for word, found in clues.items()}
 
 
-def document_keys(sentences: Sequence[Sequence[str]]) -> list[list[Key]]:
-    """Return the keys of a document's words, sentence by sentence. No sentence and no word may be empty."""
-    cases = [case_of(words) for words in sentences]
-    clues = _document_clues(sentences, cases)
-    keys = []
-    for words, case in zip(sentences, cases, strict=True):
-        lowered = [word.lower() for word in words]
-        marks = known_marks(words, lowered, case)
-        if case == NORMAL:
-            get = clues.get
-            keys.append([Key(word, case, mark, get(word, "")) for word, mark in zip(words, marks, strict=True)])
-        else:
-            # A headline has nothing to say of its own capitals, so it borrows the clues of the body.
-            keys.append(
-                [
-                    Key(word, case, mark, clues.get(word if case == TITLE else word.capitalize(), ""))
-                    for word, mark in zip(words, marks, strict=True)
-                ]
-            )
+def document_keys(sentences: Sequence[Sentence]) -> list[list[Key]]:
+    """Return the keys of a document's words, sentence by sentence. No sentence may be empty."""
+    clues = _document_clues(sentences)
+    nothing = repeat("")
+    keys: list[list[Key]] = []
+    for words, _, case, marks in sentences:
+        # A headline has nothing to say of its own capitals, so it borrows the clues of the body.
+        forms = words if case in (NORMAL, TITLE) else [word.capitalize() for word in words]
+        keys.append(list(zip(words, repeat(case), marks, map(clues.get, forms, nothing))))
     return keys
 
 
@@ -212,13 +168,21 @@ def unary(key: Key) -> Unary:
     return Unary(wide, near, own)
 
 
+def pair_parts(key: Key) -> tuple[str, str, str]:
+    """Return what pair attributes are made of: the lower-cased word, its shape, and the first eight steps of the path
+    of its cluster."""
+    text, case, _, _ = key
+    if text == EDGE:
+        return EDGE, EDGE, EDGE
+    return text.lower(), shape(text), str(cluster_of(text, case) & 255)
+
+
 def pairs(keys: Sequence[Key]) -> list[tuple[str, str, str, str, str]]:
     """Return, for each token, its five pair attributes: of the words before and here (`<`), here and after (`>`), of
     the shapes of all three (`^`), and of the clusters before and here (`^<`), here and after (`^>`)."""
     out = []
-    texts = [key.text.lower() for key in keys]
-    forms = [shape(key.text) for key in keys]
-    groups = [_cluster(key.text, key.case) for key in keys]
+    parts = [pair_parts(key) for key in keys]
+    texts, forms, groups = ([part[number] for part in parts] for number in range(3))
     last = len(keys) - 1
     for at in range(len(keys)):
         before, after = (texts[at - 1] if at else EDGE), (texts[at + 1] if at < last else EDGE)
@@ -234,9 +198,3 @@ def pairs(keys: Sequence[Key]) -> list[tuple[str, str, str, str, str]]:
             )
         )
     return out
-
-
-@lru_cache(maxsize=MAX_CACHED_SHAPES)
-def _cluster(text: str, case: str) -> str:
-    """The first eight steps of the path of a token's cluster."""
-    return str(cluster_of(text, case) & 255)

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 from workers.entities.consistency import consistent
 from workers.entities.gazetteer import words_of
 from workers.entities.limits import MAX_MENTIONS, MAX_NAME_CHARS, MAX_TOKENS
+from workers.entities.sentences import read_sentence
 from workers.entities.tagger import Span, Tagger, tag_all
 from workers.entities.team import CONFIDENCE, TAKES_OVER, Gazetteer, Hit
 from workers.entities.tokens import Token, split_sentences, tokenize
@@ -55,8 +56,8 @@ def find_all_mentions(articles: Sequence[tuple[str, str]], tagger: Tagger) -> li
         tokens += sum(map(len, waiting[-1][1]))
         if tokens < MAX_TOKENS and number < len(articles):
             continue
-        words = [[[token.text for token in sentence] for sentence in sentences] for _, sentences in waiting]
-        for (fields, sentences), document, spans in zip(waiting, words, tag_all(tagger, words), strict=True):
+        read = [[read_sentence([token.text for token in tokens]) for tokens in sentences] for _, sentences in waiting]
+        for (fields, sentences), document, spans in zip(waiting, read, tag_all(tagger, read), strict=True):
             found.append(_mentions(fields, sentences, consistent(document, spans)))
         waiting, tokens = [], 0
     return found

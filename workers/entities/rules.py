@@ -138,7 +138,7 @@ class _Reader:
         self._low = [_lowered(text) for text in self._texts]
         self._words = words
         self._language = language
-        self._shouted = not any(text[0].islower() for text in self._texts) and case_of(self._texts) != NORMAL
+        self._shouted = not any(text[0].islower() for text in self._texts) and case_of(self._texts, self._low) != NORMAL
         self.spans: list[_Span] = []
         self.surnames: list[str] = []
         at = 0

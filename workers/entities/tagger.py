@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
@@ -9,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.entities.casing import NORMAL
-from workers.entities.features import DISTANCES, EDGE, PAIRS, Key, document_keys, pairs, unary
+from workers.entities.features import DISTANCES, EDGE, Key, document_keys, pair_parts, unary
+from workers.entities.pairs import PARTS, PairTable
+from workers.entities.sentences import Sentence, read_sentence
 from workers.entities.weights import LABELS, Weights
 
 MAX_CACHED_KEYS: Final = 40_000
-"""Distinct tokens whose unary scores are kept (180 bytes each, and the key). When full, the cache starts anew: what it
-holds never changes a result."""
+"""Distinct tokens whose unary scores are kept (192 bytes each, and the key), beside those of the batch at hand. When
+full, the cache starts anew: what it holds never changes a result."""
 
-_BATCH: Final = 64
+_BATCH: Final = 256
 """Sentences that are decoded together; those of similar length, to waste little on padding."""
 
 _FORBIDDEN: Final = -(1 << 24)
-_EDGE_KEY: Final = Key(EDGE, NORMAL, "", "")
+_EDGE_KEY: Final[Key] = (EDGE, NORMAL, "", "")
 
 
 class Span(NamedTuple):
@@ -52,16 +55,16 @@ class Tagger(Protocol):
 class BatchTagger(Tagger, Protocol):
     """A tagger that is faster with several documents at once."""
 
-    def tag_all(self, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
-        """Return, for each document, what `tag` returns for it alone."""
+    def tag_all(self, documents: Sequence[Sequence[Sentence]]) -> list[list[list[Span]]]:
+        """Return, for each document, what `tag` returns for its words alone."""
         ...
 
 
-def tag_all(tagger: Tagger, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
-    """Return, for each document, what `tagger.tag` returns for it."""
+def tag_all(tagger: Tagger, documents: Sequence[Sequence[Sentence]]) -> list[list[list[Span]]]:
+    """Return, for each document, what `tagger.tag` returns for its words."""
     if isinstance(tagger, BatchTagger):
         return tagger.tag_all(documents)
-    return [tagger.tag(document) for document in documents]
+    return [tagger.tag([sentence.words for sentence in document]) for document in documents]
 
 
 class CrfTagger:
@@ -76,6 +79,10 @@ class CrfTagger:
         self._weights = weights
         self._rows: dict[Key, int] = {}
         self._scores = np.zeros((1024, len(DISTANCES), len(LABELS)), dtype=np.int32)
+        self._pairs = PairTable(weights.pair)
+        self._numbers = np.zeros((len(self._scores), PARTS), dtype=np.int32)
+        self._margins: list[int] = weights.margins.tolist()
+        self._confidences = [per_mille / 1000 for per_mille in weights.confidences.tolist()]
         self._transitions = weights.transitions.copy()
         self._first = np.zeros(len(LABELS), dtype=np.int32)
         for to, label in enumerate(LABELS):
@@ -92,9 +99,9 @@ class CrfTagger:
 
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[list[Span]]:
         """Return the spans of each sentence of one document (see Tagger)."""
-        return self.tag_all([sentences])[0]
+        return self.tag_all([[read_sentence(words) for words in sentences]])[0]
 
-    def tag_all(self, documents: Sequence[Sequence[Sequence[str]]]) -> list[list[list[Span]]]:
+    def tag_all(self, documents: Sequence[Sequence[Sentence]]) -> list[list[list[Span]]]:
         """Return the spans of each sentence of each document. Only a sentence's own document has a say in them."""
         keys = [keys for document in documents for keys in document_keys(document)]
         spans = iter(self._tagged(keys) if keys else ())
@@ -116,31 +123,21 @@ class CrfTagger:
     def _emissions(self, keys: list[list[Key]]) -> tuple[NDArray[np.int32], list[int]]:
         """Return the score of each label at each token (int32 [tokens, L], sentences one after another with two rows
         of padding before and after each) and the row where each sentence starts."""
-        total = sum(map(len, keys))
-        if len(self._rows) + total + 1 > MAX_CACHED_KEYS:
+        if len(self._rows) >= MAX_CACHED_KEYS:
             self._rows.clear()
-        rows: list[int] = []
-        pair_rows: list[tuple[int, ...]] = []
+        edges = [_EDGE_KEY] * max(DISTANCES)
+        flat: list[Key] = []
         starts: list[int] = []
-        edge = self._row(_EDGE_KEY)
-        known, get, nothing = self._rows, self._weights.pair.get, len(self._weights.pair)
-        padding = [edge, edge]
-        no_pairs: list[tuple[int, ...]] = [(nothing,) * PAIRS] * 2
         for sentence in keys:
-            rows += padding
-            pair_rows += no_pairs
-            starts.append(len(rows))
-            for key in sentence:
-                row = known.get(key)
-                rows.append(self._row(key) if row is None else row)
-            for one, two, three, four, five in pairs(sentence):
-                pair_rows.append(
-                    (get(one, nothing), get(two, nothing), get(three, nothing), get(four, nothing), get(five, nothing))
-                )
-        rows += padding
-        pair_rows += no_pairs
-        index = np.array(rows, dtype=np.intp)
-        out = self._weights.pair_weights[np.array(pair_rows, dtype=np.intp)].sum(axis=1, dtype=np.int32)
+            flat += edges
+            starts.append(len(flat))
+            flat += sentence
+        flat += edges
+        found = list(map(self._rows.get, flat))
+        index = np.array([self._row(key) if row is None else row for row, key in zip(found, flat, strict=True)])
+        out = np.zeros((len(flat), len(LABELS)), dtype=np.int32)
+        for pair_rows in self._pairs.rows(self._numbers[index]):
+            out[1:-1] += self._weights.pair_weights[pair_rows]
         for column, distance in enumerate(DISTANCES):
             seen = self._scores[index, column]
             if distance < 0:
@@ -159,9 +156,11 @@ class CrfTagger:
         row = len(self._rows)
         if row >= len(self._scores):
             self._scores = np.concatenate([self._scores, np.zeros_like(self._scores)])
+            self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)])
         get = self._weights.unary.get
         wanted = [at for name in unary(key).every() if (at := get(name)) is not None]
         self._scores[row] = self._weights.unary_weights[wanted].sum(axis=0, dtype=np.int32)
+        self._numbers[row] = self._pairs.numbers(*pair_parts(key))
         self._rows[key] = row
         return row
 
@@ -223,5 +222,5 @@ class CrfTagger:
         return spans
 
     def _confidence(self, margin: int) -> float:
-        place = int(np.searchsorted(self._weights.margins, margin, side="right"))
-        return int(self._weights.confidences[place]) / 1000
+        confidence: float = self._confidences[bisect_right(self._margins, margin)]
+        return confidence

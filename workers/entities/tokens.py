@@ -7,7 +7,9 @@ numbers keep their inner signs (`3-0`, `4:00`, `1,000`), and a possessive is a t
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from workers.entities.wordlists import word_list
 
@@ -21,7 +23,7 @@ ABBREVIATIONS: Final = word_list("abbreviation")
 """Words, lower-cased, whose full stop belongs to them and does not end a sentence."""
 
 
-class Token(NamedTuple):
+class Token(Struct, frozen=True, gc=False):
     """One token: its text, and its place in the string that it was cut from (`end` exclusive)."""
 
     text: str
@@ -31,7 +33,8 @@ class Token(NamedTuple):
 
 _TOKEN = re.compile(
     r"""
-      https?://[^\s<>"”)\]]{1,300}                       # an address is one token
+      [^\W\d_]{1,60}+(?![\w.'’:])                           # a word, where none of the rest could match: nearly all
+    | https?://[^\s<>"”)\]]{1,300}                       # an address is one token
     | (?:[^\W\d_]\.){2,8}(?![^\W_])                         # U.S.  a.m.
     | \d[\d.,:/–-]{0,30}\d(?!\w)                          # 1,000  3-0  4:00  2/3
     | [nN]['’][tT]\b                                        # n't, once its verb has been cut off before it

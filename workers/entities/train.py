@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from workers.entities.casing import NORMAL
 from workers.entities.corpus import Document, as_articles, read_conll, read_marked, recased, with_nationalities
 from workers.entities.features import DISTANCES, EDGE, Key, document_keys, pairs, unary
+from workers.entities.sentences import read_sentence
 from workers.entities.tagger import CrfTagger
 from workers.entities.weights import LABELS, SCALE, Weights, dump, load
 
@@ -33,7 +34,7 @@ _HELD_BACK: Final = 25
 _LEAST_POOL: Final = 100
 """Spans that a confidence is measured on at least."""
 
-_EDGE_KEY: Final = Key(EDGE, NORMAL, "", "")
+_EDGE_KEY: Final[Key] = (EDGE, NORMAL, "", "")
 
 
 def attributes(keys: Sequence[Key]) -> list[list[str]]:
@@ -72,7 +73,8 @@ def fit(documents: Iterator[Document], c1: float, c2: float, iterations: int, ve
     """Return weights fitted by L-BFGS (OWL-QN with `c1`), without confidences (all 500 per mille)."""
     trainer = pycrfsuite.Trainer(verbose=verbose)
     for document in documents:
-        for keys, (_, tags) in zip(document_keys([s[0] for s in document]), document, strict=True):
+        read = [read_sentence(words) for words, _ in document]
+        for keys, (_, tags) in zip(document_keys(read), document, strict=True):
             trainer.append(pycrfsuite.ItemSequence(attributes(keys)), tags)
     trainer.select("lbfgs")
     trainer.set_params({"c1": c1, "c2": c2, "max_iterations": iterations, "feature.possible_transitions": True})

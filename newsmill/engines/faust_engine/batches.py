@@ -88,6 +88,8 @@ class BatchLoop:
         self._revoked: int | None = None
         self._busy = asyncio.Lock()
         self._stopping = False
+        # Why the broker does not answer, until it answers again: Faust goes on with what it has fetched.
+        self._away = ""
 
     # -- called by Faust
 
@@ -169,7 +171,7 @@ class BatchLoop:
                 return
         self._new = set()
         if self._partitions:
-            self._health.ready()
+            self._health.ready(self._away)
         # A record that Faust hands over twice (it does, when it seeks back around a rebalance) is processed once.
         messages = [message for message in messages if message.offset >= self._partitions[message.tp].done]
         batches = cut(
@@ -321,9 +323,11 @@ class BatchLoop:
         try:
             waiting = await self._lag.measure_faust(thread, {tp: p.done for tp, p in self._partitions.items()})
         except (KafkaError, TimeoutError) as error:
-            self._health.ready(f"the broker does not answer: {error!r}")
+            self._away = f"the broker does not answer: {error!r}"
+            self._health.ready(self._away)
             return
         if waiting is not None:
+            self._away = ""
             self._health.waiting(waiting > 0)
             if waiting == 0:
                 async with self._busy:

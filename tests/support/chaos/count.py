@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from newsmill import clients
 from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
+from tests.support.background import Background
 
 ENDS = (topics.CLASSIFIED, topics.DUPLICATES, topics.DEAD_LETTERS)
 
@@ -30,33 +30,22 @@ class Found:
     value: bytes | None
 
 
-class Count:
+class Count(Background):
     """Reads committed records of `of` as they come, on a thread of its own, and keeps them by origin."""
 
     def __init__(self, settings: Settings, of: Sequence[str] = ENDS) -> None:
+        super().__init__()
         self._settings = settings
         self._names = [clients.physical(settings, topic) for topic in of]
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="count", daemon=True)
         self.by_origin: defaultdict[bytes, list[Found]] = defaultdict(list)
         self.records = 0
-        self.error: BaseException | None = None
-
-    def start(self) -> None:
-        """Begin to read."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop reading."""
-        self._over.set()
-        self._thread.join()
 
     @property
     def origins(self) -> int:
         """Origins seen so far."""
         return len(self.by_origin)
 
-    def _run(self) -> None:
+    def work(self) -> None:
         consumer: Any = KafkaConsumer(**clients.consumer(self._settings))
         try:
             places = [TopicPartition(n, p) for n in self._names for p in sorted(consumer.partitions_for_topic(n))]
@@ -64,8 +53,6 @@ class Count:
             consumer.seek_to_beginning(*places)
             while not self._over.is_set():
                 self._poll(consumer)
-        except BaseException as error:  # noqa: BLE001  (raised by the main thread)
-            self.error = error
         finally:
             consumer.close()
 

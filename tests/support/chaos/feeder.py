@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,13 +11,14 @@ from newsmill import clients
 from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
+from tests.support.background import Background
 from tests.support.chaos.news import Raw
 
 INGESTED_AT = b"1772431200000"
 """2026-03-02 06:00 UTC. One time for all: values must not depend on when a test runs."""
 
 
-class Feeder:
+class Feeder(Background):
     """Sends `documents` on a thread of its own.
 
     Every other one names its origin itself; of the rest the origin is where they stand in news.raw.
@@ -31,30 +31,19 @@ class Feeder:
     def __init__(
         self, settings: Settings, documents: Sequence[Raw], come_out: Callable[[], int], *, ahead: int
     ) -> None:
+        super().__init__()
         self._settings = settings
         self._documents = documents
         self._come_out = come_out
         self._ahead = ahead
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         self.origins: list[bytes] = []
-        self.error: BaseException | None = None
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Send no more."""
-        self._over.set()
-        self._thread.join()
 
     @property
     def done(self) -> bool:
         """Whether the broker has confirmed every document; then `origins` is complete."""
-        return not self._thread.is_alive() and self.error is None
+        return self.ended and self.error is None
 
-    def _run(self) -> None:
+    def work(self) -> None:
         topic = clients.physical(self._settings, topics.RAW)
         producer: Any = KafkaProducer(**clients.producer(self._settings), linger_ms=20)
         try:
@@ -71,8 +60,6 @@ class Feeder:
                 found = future.get(timeout=60)
                 here = f"{found.topic}/{found.partition}/{found.offset}".encode()
                 self.origins.append(own_origin(number) if number % 2 else here)
-        except BaseException as error:  # noqa: BLE001  (raised by the main thread)
-            self.error = error
         finally:
             producer.close(timeout=5)
 

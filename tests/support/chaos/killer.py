@@ -18,6 +18,7 @@ from kafka.structs import TopicPartition
 from newsmill import clients
 from newsmill.settings import Settings
 from schemas import topics
+from tests.support.background import Background
 from tests.support.chaos.supervisor import Slot, Supervisor
 from tests.support.chaos.watch import Broker, Watch, answers
 from workers.pipeline import STAGES
@@ -47,7 +48,7 @@ class Kill:
     alone: bool
 
 
-class Killer:
+class Killer(Background):
     """Kills each stage's worker `times` times.
 
     Which worker is killed after which share of the work is drawn with `seed`. A worker is killed only once it has
@@ -69,6 +70,7 @@ class Killer:
         until: float,
         seed: int,
     ) -> None:
+        super().__init__()
         self._settings = settings
         self._engine = engine
         self._supervisor = supervisor
@@ -76,41 +78,30 @@ class Killer:
         self._progress = progress
         self._rng = random.Random(seed)
         self._broker = Broker(settings)
-        self._over = threading.Event()
         self._turn = threading.Lock()
         order = [stage for stage in STAGES for _ in range(times)]
         self._rng.shuffle(order)
         self._plan = sorted(zip((self._rng.uniform(0.03, until) for _ in order), order, strict=True))
-        self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
         self.kills: list[Kill] = []
-        self.error: BaseException | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
 
     def close(self) -> None:
         """Kill no more."""
-        self._over.set()
-        self._thread.join()
+        super().close()
         self._broker.close()
 
     @property
     def done(self) -> bool:
         """Whether all planned kills have happened."""
-        return not self._thread.is_alive()
+        return self.ended
 
     def by_slot(self) -> Counter[str]:
         """Return how many times each worker was killed."""
         return Counter(kill.slot for kill in self.kills)
 
-    def _run(self) -> None:
-        try:
-            for after, stage in self._plan:
-                self._wait(lambda after=after: self._progress() >= after)
-                self._wait(lambda stage=stage: self._kill_one(stage))
-        except BaseException as error:  # noqa: BLE001  (raised by the main thread)
-            self.error = error
+    def work(self) -> None:
+        for after, stage in self._plan:
+            self._wait(lambda after=after: self._progress() >= after)
+            self._wait(lambda stage=stage: self._kill_one(stage))
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         while not self._over.is_set() and not condition():

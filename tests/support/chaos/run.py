@@ -133,7 +133,7 @@ class Chaos:
         self.until(lambda: self.count.origins >= share * len(self.plan.documents), f"{share:.0%} are out", 3_600)
 
     def _check(self) -> None:
-        for helper in (self.count, self.feeder, self.killer):
+        for helper in (self.count, self.feeder, self.killer, self.watch):
             if helper.error is not None:
                 raise AssertionError(f"{type(helper).__name__} has failed") from helper.error
         now = time.monotonic()

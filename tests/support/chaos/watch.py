@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from kafka.errors import KafkaError
 
 from newsmill import clients
 from newsmill.settings import Settings
+from tests.support.background import Background
 from workers.pipeline import STAGES
 
 T = TypeVar("T")
@@ -86,27 +86,21 @@ class Broker:
         return "unknown" if found is None else str(found.state.value)
 
 
-class Watch:
+class Watch(Background):
     """Notes, on a thread of its own, when the committed offsets of each stage move."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self._broker = Broker(settings)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._moves: dict[str, list[float]] = {stage: [] for stage in STAGES}
         self._before: dict[str, int] = {}
 
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
     def close(self) -> None:
         """Stop watching."""
-        self._over.set()
-        self._thread.join()
+        super().close()
         self._broker.close()
 
-    def _run(self) -> None:
+    def work(self) -> None:
         while not self._over.wait(EVERY_SECONDS):
             for stage, offset in (self._broker.committed() or {}).items():
                 if offset > self._before.get(stage, 0):

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.background import Background
 from tests.support.prometheus import Prometheus
 
 EVERY_SECONDS = 0.5
@@ -23,33 +24,19 @@ class Firing:
     until: float | None = None
 
 
-class Alerts:
+class Alerts(Background):
     """Asks on a thread of its own, and keeps every alert that has fired, in order."""
 
     def __init__(self, server: Prometheus) -> None:
+        super().__init__()
         self._server = server
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self._lock = threading.Lock()
         self._fired: list[Firing] = []
-        self.error: BaseException | None = None
 
-    def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Ask no more."""
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not self._over.wait(EVERY_SECONDS):
-                alerts = self._server.get("alerts")["alerts"]
-                self._note([alert for alert in alerts if alert["state"] == "firing"], time.time())
-        except BaseException as error:  # noqa: BLE001  (raised by the main thread)
-            self.error = error
+    def work(self) -> None:
+        while not self._over.wait(EVERY_SECONDS):
+            alerts = self._server.get("alerts")["alerts"]
+            self._note([alert for alert in alerts if alert["state"] == "firing"], time.time())
 
     def _note(self, firing: list[dict[str, Any]], now: float) -> None:
         with self._lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from newsmill import clients
 from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
+from tests.support.background import Background
 from tests.support.chaos.news import Raw, invented
 
 EVERY_SECONDS = 0.1
@@ -21,37 +21,21 @@ ONE_BROKEN_OF = 5
 """Of the invented broken documents one of so many is kept: a pipeline that is well refuses 1 %, too."""
 
 
-class Load:
+class Load(Background):
     """Sends invented documents at `rate` a second on a thread of its own, until closed.
 
     `twist` may change each document; `rate` may be changed at any time.
     """
 
     def __init__(self, settings: Settings, rate: float, *, count: int, seed: int) -> None:
+        super().__init__()
         self._settings = settings
         self._documents = _mostly_good(invented(count, seed))
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.rate = rate
         self.twist: Callable[[Raw], Raw] = as_it_is
         self.sent = 0
-        self.error: BaseException | None = None
 
-    @property
-    def started(self) -> bool:
-        """Whether it has begun."""
-        return self._thread.ident is not None
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Send no more."""
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def work(self) -> None:
         topic = clients.physical(self._settings, topics.RAW)
         producer: Any = KafkaProducer(**clients.producer(self._settings), linger_ms=20, max_block_ms=1_000)
         try:
@@ -67,8 +51,6 @@ class Load:
                     except KafkaError:  # the broker is away, and what can wait for it is full
                         break
                     self.sent += 1
-        except BaseException as error:  # noqa: BLE001  (raised by the main thread)
-            self.error = error
         finally:
             producer.close(timeout=5)
 

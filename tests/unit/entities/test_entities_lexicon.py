@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from workers.entities.casing import LOWER, NORMAL, TITLE, UPPER, case_of
-from workers.entities.features import Key, unary
+from workers.entities.features import unary
 from workers.entities.lexicon import cluster_attributes, cluster_of, dump, lexicon, lists_of, read
 
 
@@ -46,10 +46,10 @@ def test_lists_of_names() -> None:
 
 
 def test_attributes_of_an_unseen_word_come_from_the_lexicon() -> None:
-    seen = unary(Key("Nairobi", NORMAL, "", ""))
+    seen = unary(("Nairobi", NORMAL, "", ""))
     assert [name for name in seen.wide if name.startswith("b")] == cluster_attributes(cluster_of("Nairobi", NORMAL))[1:]
     assert any(name.startswith("i=") for name in seen.near)
-    unknown = unary(Key("Zzyzxqw", NORMAL, "", ""))
+    unknown = unary(("Zzyzxqw", NORMAL, "", ""))
     assert not [name for name in unknown.every() if name.startswith(("b4=", "b6=", "i=", "j="))]
 
 
@@ -64,4 +64,4 @@ def test_attributes_of_an_unseen_word_come_from_the_lexicon() -> None:
     ],
 )
 def test_how_sentences_are_cased(words: str, case: str) -> None:
-    assert case_of(words.split()) == case
+    assert case_of(words.split(), words.lower().split()) == case

@@ -7,6 +7,7 @@ import pytest
 
 from workers.entities.corpus import as_articles, read_conll, read_marked, recased
 from workers.entities.features import DISTANCES, document_keys, pairs, unary
+from workers.entities.sentences import read_sentence
 from workers.entities.tagger import CrfTagger
 from workers.entities.train import attributes, with_confidences
 from workers.entities.weights import LABELS, Weights, WeightsError, dump, load
@@ -17,7 +18,7 @@ WORDS = ["Ana", "Ruiz", "left", "Quito", "."]
 def random_weights(seed: int) -> Weights:
     """Small random weights for the attributes of WORDS."""
     numbers = np.random.default_rng(seed)
-    (keys,) = document_keys([WORDS])
+    (keys,) = document_keys([read_sentence(WORDS)])
     names = sorted({name for key in keys for name in unary(key).every()})
     pair_names = sorted({name for row in pairs(keys) for name in row})
     size = len(LABELS)
@@ -66,7 +67,7 @@ def allowed(labels: tuple[int, ...]) -> bool:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_path_is_the_best_of_all_paths(seed: int) -> None:
     weights = random_weights(seed)
-    (keys,) = document_keys([WORDS])
+    (keys,) = document_keys([read_sentence(WORDS)])
     seen = attributes(keys)
     paths = {
         path: score(weights, path, seen) for path in product(range(len(LABELS)), repeat=len(WORDS)) if allowed(path)
