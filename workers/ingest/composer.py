@@ -40,6 +40,9 @@ _COMMENTS: Final = _MATERIAL["comments"]
 _PROMOTIONS: Final = _MATERIAL["promotions"]
 _AUTHORS: Final = _MATERIAL["authors"]
 _RIGHTS: Final = _MATERIAL["rights"]
+_SHORT: Final = 60
+"""Length, in characters, below which a sentence that is a paragraph is a short one."""
+
 _SENTENCE: Final = re.compile(r"(?<=[a-z)\"”][.!?])\s+(?=[A-Z“\"])")
 
 
@@ -71,6 +74,7 @@ class Composer:
 
     def __init__(self, sources: Sequence[Source], furniture: Sequence[str], seed: int) -> None:
         self._sources, self._furniture = sources, furniture
+        self._spoken = [text for text in furniture if len(text) >= _SHORT]
         self._draw = random.Random(seed)  # noqa: S311  (which page comes next is no secret)
 
     def page(self, article: Source) -> Lines:
@@ -109,6 +113,7 @@ class Composer:
         rate = 0.0 if bare else draw.choice((0.0, 0.05, 0.1, 0.2))
         subheads = draw.random() < 0.25
         blocks = self._split(article)
+        short = [text for text in article.sentences if len(text) < _SHORT] if draw.random() < 0.3 else []
         listed = draw.randrange(len(blocks)) if draw.random() < 0.15 else -1
         lines: Lines = []
         for at, text in enumerate(blocks):
@@ -117,6 +122,8 @@ class Composer:
                 lines.append((self._cased(" ".join(words).rstrip(".,:;")), True))
             if at and draw.random() < rate:
                 lines += draw.choice((self._inserted, self._inserted, self._box))(article)
+            if short and draw.random() < 0.1:
+                lines.append((draw.choice(short), True))
             lines.append((text, furniture_kind(text) is None))
             if at == listed:
                 lines += self._list(article)
@@ -147,6 +154,7 @@ class Composer:
                 lambda: self._outside("Advertisement"),
                 lambda: self._outside("Advertisement", "Story continues below"),
                 lambda: self._outside(draw.choice(_PROMOTIONS)),
+                lambda: self._outside(*draw.sample(self._spoken, min(1, len(self._spoken)))),
                 lambda: self._outside(f"READ MORE: {self._cased(other.headline)}"),
                 lambda: self._outside(f"Also read | {other.headline}"),
                 lambda: self._outside("Read more", self._cased(other.headline)),

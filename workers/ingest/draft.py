@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -68,6 +68,8 @@ class Draft:
     numbers: list[int]
     removed: list[Removed]
     lines: Lines
+    standfirst: str | None = None
+    provenance: dict[str, str] = field(default_factory=dict)
 
 
 def make_draft(incoming: Incoming) -> Draft:
@@ -76,12 +78,22 @@ def make_draft(incoming: Incoming) -> Draft:
     extra = dict(incoming.extra)
     page = _content(incoming)
     metadata = page.metadata
-    url = _url(incoming, metadata, extra)
-    source = _source(incoming, metadata, url, extra)
+    provenance = {"headline": "text", "language": "field" if document.language else "html"}
+    url = _url(incoming, metadata, extra, provenance)
+    source = _source(incoming, metadata, url, extra, provenance)
     authors = _authors(document.authors if document.authors is not None else metadata.authors)
-    headline, cleaned, byline = _headline(_title(document.title or metadata.title, metadata.site), page.cleaned)
+    title = _title(document.title or metadata.title, metadata.site)
+    headline, cleaned, byline = _headline(title, page.cleaned)
+    if title:
+        provenance["headline"] = "field" if document.title else metadata.title_origin
     if byline and not authors:
         authors = _authors(byline)
+        provenance["authors"] = "text"
+    elif authors:
+        provenance["authors"] = "field" if document.authors is not None else metadata.authors_origin
+    standfirst = _standfirst(cleaned, metadata)
+    if standfirst:
+        provenance["standfirst"] = "text" if cleaned.standfirst else "meta"
     if sum(map(len, cleaned.paragraphs)) + 2 * len(cleaned.paragraphs) > MAX_BODY_CHARS:
         raise Refusal(TOO_LARGE, f"the body is longer than {MAX_BODY_CHARS} characters")
     fetched_at = _fetched(incoming, extra)
@@ -102,7 +114,9 @@ def make_draft(incoming: Incoming) -> Draft:
         extra=extra,
         numbers=cleaned.numbers,
         removed=cleaned.removed,
-        lines=lines_of(cleaned.paragraphs, cleaned.folds),
+        standfirst=standfirst,
+        provenance=provenance,
+        lines=lines_of(cleaned.paragraphs, cleaned.folds, cleaned.doubts),
     )
 
 
@@ -126,6 +140,8 @@ def without(draft: Draft, cut: Sequence[int]) -> Draft:
         draft,
         headline=headline,
         paragraphs=paragraphs,
+        standfirst=draft.standfirst if kept[0] == 0 else None,
+        provenance={name: origin for name, origin in draft.provenance.items() if name != "standfirst" or kept[0] == 0},
         folds=[draft.folds[number] for number in kept],
         numbers=[draft.numbers[number] for number in kept],
         removed=sorted([*draft.removed, *removed], key=lambda cut: cut.line),
@@ -165,11 +181,11 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
     `title` is what came along, cleaned.
     """
     paragraphs, folds = list(cleaned.paragraphs), list(cleaned.folds)
-    removed, numbers = list(cleaned.removed), list(cleaned.numbers)
+    removed, numbers, doubts = list(cleaned.removed), list(cleaned.numbers), list(cleaned.doubts)
 
     def take(reason: str | None) -> str:
         line, number = paragraphs.pop(0), numbers.pop(0)
-        del folds[0]
+        del folds[0], doubts[0]
         if reason:
             removed.append(Removed(number, line, reason))
         return line
@@ -186,9 +202,24 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
     if not headline:
         headline = headlines.from_text(paragraphs)
     cleaned = replace(
-        cleaned, paragraphs=paragraphs, folds=folds, numbers=numbers, removed=sorted(removed, key=lambda cut: cut.line)
+        cleaned,
+        paragraphs=paragraphs,
+        folds=folds,
+        numbers=numbers,
+        doubts=doubts,
+        removed=sorted(removed, key=lambda cut: cut.line),
     )
     return headline, cleaned, byline or cleaned.byline
+
+
+def _standfirst(cleaned: Cleaned, metadata: PageMetadata) -> str | None:
+    """The first paragraph where it is the standfirst: known by its place in a text, or because the page describes
+    itself with it."""
+    first = cleaned.paragraphs[0]
+    if cleaned.standfirst == first:
+        return first
+    described = metadata.description is not None and len(cleaned.paragraphs) > 1
+    return first if described and folded(metadata.description or "") == cleaned.folds[0] else None
 
 
 def _title(title: str | None, site: str | None) -> str | None:
@@ -205,31 +236,41 @@ def _title(title: str | None, site: str | None) -> str | None:
     return clean if folded(clean) and furniture_kind(clean) != "label" else None
 
 
-def _url(incoming: Incoming, metadata: PageMetadata, extra: dict[str, Any]) -> str | None:
+def _url(incoming: Incoming, metadata: PageMetadata, extra: dict[str, Any], provenance: dict[str, str]) -> str | None:
     raw = incoming.document.url
     url = canonical_url(raw) if raw else None
     if raw and url is None:
         extra[incoming.fields.get("url", "url")] = without_credentials(raw)
+    if url is not None:
+        provenance["url"] = "field"
     canonical = canonical_url(metadata.canonical) if metadata.canonical else None
     if canonical is None or canonical == url or is_site_root(canonical):
         return url
     # Only a page of the same site may say under which name it is known: else anyone could claim another's article.
     home = registrable_domain(url) if url else None
     if home is not None and registrable_domain(canonical) == home:
+        provenance["url"] = "html"
         return canonical
     extra.setdefault("canonical_url", canonical)
     return url
 
 
-def _source(incoming: Incoming, metadata: PageMetadata, url: str | None, extra: dict[str, Any]) -> str:
+def _source(
+    incoming: Incoming, metadata: PageMetadata, url: str | None, extra: dict[str, Any], provenance: dict[str, str]
+) -> str:
     given = incoming.document.source
     if given:
         if name := _source_name(given):
+            provenance["source"] = "field"
             return name
         extra[incoming.fields.get("source", "source")] = without_credentials(given)
     if url and (domain := registrable_domain(url)):
+        provenance["source"] = "url"
         return domain
-    return (_source_name(metadata.site) if metadata.site else None) or UNKNOWN_SOURCE
+    if metadata.site and (name := _source_name(metadata.site)):
+        provenance["source"] = "meta"
+        return name
+    return UNKNOWN_SOURCE
 
 
 def _source_name(given: str) -> str | None:

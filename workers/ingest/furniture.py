@@ -17,6 +17,7 @@ MAX_HEADING_CHARS: Final = 90
 
 _SHORT_CHARS: Final = 130
 _SENTENCE_STARTS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ“\"'‘")
+_SENTENCE_ENDS: Final = frozenset('.!?”"')
 
 _TRIMMED: Final = " \t:.…-–—|*·•►▶▼»›«‹>#[](){}_=~+"
 
@@ -101,6 +102,11 @@ _BEGINNINGS: Final[tuple[tuple[str, str], ...]] = (
 
 _FIRST_WORDS: Final = words_of("first-words.txt")
 """First words of the rules below, as far as they can begin a sentence."""
+_FIRST_CHARS: Final = 40
+"""A longer beginning before a colon is none of theirs."""
+_RIGHTS: Final = re.compile("(?:re|ré|ri)serv")
+_THE_ARTICLE: Final = ("story", "article", "content")
+"""What follows `the` in them."""
 
 _BEGINNING: Final = re.compile("|".join(f"(?:{pattern})$" for _kind, pattern in _BEGINNINGS))
 _BEGINNING_KINDS: Final = tuple((kind, re.compile(f"(?:{pattern})$")) for kind, pattern in _BEGINNINGS)
@@ -149,10 +155,15 @@ def furniture_kind(line: str) -> str | None:
     """Return what kind of furniture a cleaned line is (`ad`, `caption`, ...), or None when it may be the article."""
     if len(line) > MAX_FURNITURE_CHARS:
         return None
-    if len(line) > _SHORT_CHARS and line[0] in _SENTENCE_STARTS and line.endswith(PROSE_ENDS[:3]):
-        # Most lines are such sentences: a look at the first word tells nearly all that the rules would.
-        text = line[:_SHORT_CHARS].lower()
-        if text.partition(" ")[0] not in _FIRST_WORDS and "serv" not in line and ": " not in line and "|" not in line:
+    if len(line) > _SHORT_CHARS and line[0] in _SENTENCE_STARTS and line[-1] in _SENTENCE_ENDS:
+        # Most lines are such sentences: a look at the first words tells nearly all that the rules would.
+        head = line[:_FIRST_CHARS].lower()
+        first, _, rest = head.partition(" ")
+        if (
+            (first not in _FIRST_WORDS or (first == "the" and not rest.startswith(_THE_ARTICLE)))
+            and ": " not in head and "|" not in line
+            and not ("serv" in line and _RIGHTS.search(line))
+        ):  # fmt: skip
             return None
     text = _lowered(line)
     plain = text.strip(_TRIMMED)

@@ -19,6 +19,8 @@ SCALE: Final = 256
 
 NAME: Final = "lines.weights"
 
+_SURE: Final = 8 * SCALE
+
 
 class WeightsError(ValueError):
     """The text is no weights for these features."""
@@ -64,24 +66,32 @@ def dump(weights: Weights) -> str:
     return "\n".join(rows) + "\n"
 
 
-def label(weights: Weights, rows: Sequence[Sequence[int]]) -> list[bool]:
-    """Return for each line whether it is the article: the labels with the highest sum; of equals, outside."""
-    unary, enter, leave = weights.unary, weights.enter, weights.leave
+def scores(weights: Weights, rows: Sequence[Sequence[int]]) -> list[int]:
+    """Return for each line how much its own features speak for the article; below 0 they speak against it. A line
+    without features is surely the article."""
+    unary = weights.unary
+    return [sum(map(unary.__getitem__, row)) if row else _SURE for row in rows]
+
+
+def label(weights: Weights, scored: Sequence[int]) -> list[bool]:
+    """Return for each line whether it is the article: the labels with the highest sum; of equals, outside. `scored` are
+    the `scores` of the lines."""
+    enter, leave, bias = weights.enter, weights.leave, weights.bias
     outside = inside = 0
     back: list[tuple[bool, bool]] = []
-    for number, row in enumerate(rows):
-        score = weights.bias + sum(map(unary.__getitem__, row))
+    for number, own in enumerate(scored):
         if number == 0:
-            inside = score - weights.bias  # it is what going on inside gives
+            inside = own
             back.append((False, False))
             continue
+        # The bias is what going on inside gives.
         left, entered = inside + leave, outside + enter
         from_inside, stays = left > outside, inside >= entered
-        outside, inside = (left if from_inside else outside), (inside if stays else entered) + score
+        outside, inside = (left if from_inside else outside), (inside if stays else entered) + own + bias
         back.append((from_inside, stays))
-    answer = [False] * len(rows)
+    answer = [False] * len(scored)
     at_inside = inside > outside
-    for number in range(len(rows) - 1, -1, -1):
+    for number in range(len(scored) - 1, -1, -1):
         answer[number] = at_inside
         at_inside = back[number][1] if at_inside else back[number][0]
     return answer

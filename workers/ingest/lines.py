@@ -23,8 +23,9 @@ from workers.ingest.furniture import (
     is_truncated,
     words_of,
 )
+from workers.ingest.wording import Words, capitals, may_address_the_reader, roles
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 """Version of the templates: weights of another don't fit."""
 
 _LENGTHS: Final = (12, 25, 45, 80, 130, 220, 400)
@@ -40,10 +41,12 @@ _PROSE_CHARS: Final = 60
 _LONG: Final = 250
 """Length, in characters, from which a line of prose is an article's rather than a teaser's: it ends a list."""
 
+_SURE_CHARS: Final = 100
+"""Length of a sentence that is surely the article between two others."""
+
 _MOST_WORTH: Final = 800
 _LINE_COST: Final = 20
 _LENGTH_COST: Final = 45
-_SITE_SHARE: Final = 25
 COMMENTS: Final = 2
 _ENOUGH: Final = 300
 """Characters of prose before the readers' comments from which on these can't be the article."""
@@ -52,17 +55,10 @@ _SOON: Final = 8
 _HEADING_COST: Final = (0, -300, -700, -300)
 """By kind of heading, what the main span loses by it, in characters of prose."""
 
-_FUNCTION_WORDS: Final = words_of("function-words.txt")
-_SITE_WORDS: Final = words_of("site-words.txt")
-_TELLTALES: Final = words_of("telltale-words.txt")
-_READER_WORDS: Final = words_of("reader-words.txt")
+_SPEAKS_FOR_ITSELF: Final = 220
+"""Length of prose, in characters, whose words would cost more than they tell."""
 
-_ADDRESSING: Final = _SITE_WORDS | _TELLTALES | _READER_WORDS
-
-_LOOKED_AT: Final = 220
-_PROSE_LOOKED_AT: Final = 300
-"""Characters of a line whose words are looked at."""
-
+_FUNCTION_SHARES: Final = (1, 20, 35)
 _LONG_WORD: Final = 6
 _DIGIT: Final = re.compile("[0-9]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -71,6 +67,7 @@ _DATE: Final = re.compile(
     r"|\b\d{1,2} (?:hours?|hrs?|mins?|minutes?|days?|weeks?) ago\b"
 )
 _DATE_WORDS: Final = words_of("date-words.txt")
+_QUOTES: Final = frozenset('“”„«»"')
 _LISTED: Final = re.compile(r"(?:[-–—•*·+▪►]|\d{1,2}[.)])\s")
 
 _SHAPES: Final = 3 * (len(_LENGTHS) + 1) + 2
@@ -101,14 +98,19 @@ TEMPLATES: Final[tuple[tuple[str, int], ...]] = (
     ("capitals", 5 * _COARSE),
     ("function words", 5 * _COARSE),
     ("shared words", 6 * _COARSE),
-    ("site and reader words", 8 * _COARSE),
+    ("site and reader words", 16 * _COARSE),
     ("place by the main span", 9 * _COARSE),
     ("place by shape", 9 * _SHAPES),
     ("place and shared words", 9 * 6 * _COARSE),
-    ("place and site words", 9 * 8 * _COARSE),
+    ("place and site words", 9 * 16 * _COARSE),
     ("marks", 128),
     ("marks by coarse shape", 128 * _COARSE),
     ("first sign", 6 * _COARSE),
+    ("list", 16 * _COARSE),
+    ("speaking near", 9 * 16),
+    ("press words", 4 * _COARSE),
+    ("press, site and reader words", 4 * 16),
+    ("place and press words", 9 * 4 * _COARSE),
 )
 """Names of the templates, and how many values each has."""
 
@@ -125,27 +127,47 @@ _COARSE_OF: Final = tuple(
 
 
 def features(
-    lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int], span: tuple[int, int]
+    lines: Sequence[str],
+    kinds: Sequence[str | None],
+    headings: Sequence[int],
+    span: tuple[int, int],
+    words: Words,
+    *,
+    every: bool = False,
 ) -> list[tuple[int, ...]]:
     """Return the features of each cleaned line: for each template one number below `SIZE`.
 
     `kinds` are the kinds of furniture (`furniture_kind`), `headings` what lines head (`headings_of`),
-    `span` the densest stretch of prose (`main_span`).
+    `span` the densest stretch of prose (`main_span`), `words` the lines' `first_words`. Unless `every` line is asked
+    for, those that are surely the article have none: sentences between sentences, of which none speaks of the page.
     """
     kind_at = [KINDS.index(kind) + 1 if kind else 0 for kind in kinds]
     shapes = [_FURNITURE if kind else _shape(line) for line, kind in zip(lines, kinds, strict=True)]
     prose = _prose(lines, kinds)
     total = sum(prose)
-    shared = _SharedWords(lines, prose)
+    shared = _shared_words(words, prose)
     counts = Counter(lines)
     first, last = span
     near = _windows(prose)
     remarks = _near(lines, shapes)
+    spoken = [may_address_the_reader(line) for line in words]
     padded = [_EDGE, _EDGE, *shapes, _EDGE, _EDGE]
-    found = []
+    found: list[tuple[int, ...]] = []
     before = 0
     heading, since = 0, 0
     for at, line in enumerate(lines):
+        length = prose[at]
+        if (
+            length >= _SURE_CHARS
+            and not every and not heading and not headings[at]
+            and first < at < last
+            and prose[at - 1] and prose[at + 1]
+            and not remarks[at]
+            and not spoken[at]
+        ):  # fmt: skip
+            found.append(())
+            before += length
+            continue
         shape, coarse = shapes[at], _COARSE_OF[shapes[at]]
         near_before = bisect_right(_MASSES, near[at][0])
         near_after = bisect_right(_MASSES, near[at][1])
@@ -158,10 +180,21 @@ def features(
             + (32 if "?" in line or "!" in line else 0)
             + (64 if line.endswith(")") else 0)
         )
-        # Long prose speaks for itself: its words would cost more than they tell.
-        words = _tokens(line) if coarse != 3 or len(line) <= _LOOKED_AT else []
-        place, site = _place(at, first, last), _addressing(words)
-        common = shared.share(words, prose[at] > 0)
+        listed = (
+            (1 if marks & 8 else 0)
+            + (2 if at and _LISTED.match(lines[at - 1]) else 0)
+            + (4 if at + 1 < len(lines) and _LISTED.match(lines[at + 1]) else 0)
+            + (8 if at and lines[at - 1].endswith(":") else 0)
+        )
+        place = _place(at, first, last)
+        if coarse == 3 and len(line) > _SPEAKS_FOR_ITSELF:
+            cased, function, common, site, press = 4, 4, 5, 0, 0
+        else:
+            function_words, of_site, to_reader, of_press = roles(words[at])
+            cased, function = _shares(len(words[at]), capitals(line, words[at]), function_words)
+            # Who is quoted may say `you`; who says it without a quote speaks to the reader.
+            site = min(of_site, 3) * 4 + (0 if not to_reader else 1 if has_quote(line) else min(to_reader, 2) + 1)
+            common, press = shared[at], min(of_press, 3)
         row = (
             shape,
             shape * _SHAPES + padded[at + 1],
@@ -175,29 +208,34 @@ def features(
             near_after * _COARSE + coarse,
             near_before * 6 + near_after,
             bisect_right(_MASSES, before) * _COARSE + coarse,
-            bisect_right(_MASSES, total - before - prose[at]) * _COARSE + coarse,
+            bisect_right(_MASSES, total - before - length) * _COARSE + coarse,
             (heading * 6 + bisect_right(_DISTANCES, since)) * _COARSE + coarse,
             remarks[at] * _COARSE + coarse,
-            _capitals(line if words else "") * _COARSE + coarse,
-            _function_words(words) * _COARSE + coarse,
+            cased * _COARSE + coarse,
+            function * _COARSE + coarse,
             common * _COARSE + coarse,
             site * _COARSE + coarse,
             place * _COARSE + coarse,
             place * _SHAPES + shape,
             (place * 6 + common) * _COARSE + coarse,
-            (place * 8 + site) * _COARSE + coarse,
+            (place * 16 + site) * _COARSE + coarse,
             marks,
             marks * _COARSE + coarse,
             _first_sign(line) * _COARSE + coarse,
+            listed * _COARSE + coarse,
+            (_spoken(spoken, at - 1) * 3 + _spoken(spoken, at + 1)) * 16 + site,
+            press * _COARSE + coarse,
+            press * 16 + site,
+            (place * 4 + press) * _COARSE + coarse,
         )
         found.append(tuple(map(add, OFFSETS, row)))
-        before += prose[at]
+        before += length
         if headings[at]:
             heading, since = headings[at], 0
         elif heading:
             since += 1
             # A long paragraph ends a list of other articles. A comment may be as long as it likes.
-            if prose[at] >= _LONG and heading == 1:
+            if length >= _LONG and heading == 1:
                 heading = 0
     return found
 
@@ -207,20 +245,9 @@ def has_date(line: str) -> bool:
     return _DIGIT.search(line, 0, 120) is not None and _DATE.search(line, 0, 120) is not None
 
 
-def speaks_of_the_site(lines: Sequence[str]) -> bool:
-    """Return whether lines of prose are about the page itself (cookies, accounts, subscriptions): 1 word in 25 is."""
-    words = [word for line in lines for word in _WORD.findall(line.lower(), 0, 1_000)]
-    return _SITE_SHARE * sum(map(_SITE_WORDS.__contains__, words)) > len(words)
-
-
-def may_address_the_reader(line: str) -> bool:
-    """Return whether the beginning of a line holds a word for the reader, or one with which a page speaks of itself."""
-    return not _ADDRESSING.isdisjoint(_tokens(line))
-
-
-def has_telltale(text: str) -> bool:
-    """Return whether a text holds a word that hardly any article has and much of what stands around them."""
-    return not _TELLTALES.isdisjoint(text.lower().split())
+def has_quote(line: str) -> bool:
+    """Return whether somebody is quoted in a line."""
+    return not _QUOTES.isdisjoint(line)
 
 
 def is_date_line(line: str) -> bool:
@@ -303,18 +330,17 @@ def main_span(lines: Sequence[str], kinds: Sequence[str | None], headings: Seque
     return first, last
 
 
+def _spoken(spoken: Sequence[bool], at: int) -> int:
+    """Whether a line may address the reader (2) or not (1); 0 where there is none."""
+    return 1 + spoken[at] if 0 <= at < len(spoken) else 0
+
+
 def _place(at: int, first: int, last: int) -> int:
     if at < first:
         return 0 if first - at > 8 else 1 if first - at > 3 else 2
     if at > last:
         return 6 if at - last <= 3 else 7 if at - last <= 8 else 8
     return 3 if at == first else 5 if at == last else 4
-
-
-def _addressing(words: Sequence[str]) -> int:
-    """How many words speak of the site (none, one, two, more) and whether one speaks to the reader."""
-    site = sum(map(_SITE_WORDS.__contains__, words))
-    return min(site, 3) * 2 + (not _READER_WORDS.isdisjoint(words))
 
 
 def _windows(prose: Sequence[int]) -> list[tuple[int, int]]:
@@ -326,27 +352,6 @@ def _windows(prose: Sequence[int]) -> list[tuple[int, int]]:
     return [
         (sums[at] - sums[max(0, at - _WINDOW)], sums[min(last, at + 1 + _WINDOW)] - sums[at + 1]) for at in range(last)
     ]
-
-
-def _tokens(line: str) -> list[str]:
-    """The words at the beginning of a line, lower case; signs other than full stops and commas stay on them."""
-    return line[:_LOOKED_AT].lower().replace(".", " ").replace(",", " ").split()
-
-
-def _capitals(line: str) -> int:
-    """Share of the words of four or more letters that begin with a capital, in four steps; 4 without such words."""
-    long = [word for word in line[:_LOOKED_AT].split() if len(word) >= 4]
-    if not long:
-        return 4
-    share = 100 * sum(1 for word in long if word[0].isupper()) // len(long)
-    return 0 if share < 25 else 1 if share < 50 else 2 if share < 80 else 3
-
-
-def _function_words(words: Sequence[str]) -> int:
-    if not words:
-        return 4
-    share = 100 * sum(map(_FUNCTION_WORDS.__contains__, words)) // len(words)
-    return 0 if share == 0 else 1 if share < 20 else 2 if share < 35 else 3
 
 
 def _first_sign(line: str) -> int:
@@ -362,24 +367,29 @@ def _first_sign(line: str) -> int:
     return 4 if first.isalpha() else 5
 
 
-class _SharedWords:
-    """The longer words of a page's prose: those of any line, and those of several."""
+def _shares(count: int, capital: int, function: int) -> tuple[int, int]:
+    """How many of the words but the function words have a capital, in four steps, and how many are function words, in
+    four steps; 4 for neither."""
+    if not count:
+        return 4, 4
+    rest = count - function
+    share = 100 * min(capital, rest) // rest if rest else 0
+    return (
+        0 if share < 25 else 1 if share < 50 else 2 if share < 80 else 3,
+        bisect_right(_FUNCTION_SHARES, 100 * function // count),
+    )
 
-    def __init__(self, lines: Sequence[str], prose: Sequence[int]) -> None:
-        self._lines, self._prose = lines, prose
-        self._any: set[str] = set()
-        self._several: set[str] = set()
 
-    def share(self, words: Sequence[str], in_prose: bool) -> int:
-        """Return which part of the longer words stands in other lines of prose, too, in five steps; 5 for no words."""
-        long = {word for word in words if len(word) >= _LONG_WORD}
-        if not long:
-            return 5
-        if not self._any:
-            for line, length in zip(self._lines, self._prose, strict=True):
-                if length:
-                    new = {word for word in line[:_PROSE_LOOKED_AT].lower().split() if len(word) >= _LONG_WORD}
-                    self._several |= self._any & new
-                    self._any |= new
-        known = self._several if in_prose else self._any
-        return bisect_right(_SHARES, 100 * len(long & known) // len(long))
+def _shared_words(words: Words, prose: Sequence[int]) -> list[int]:
+    """For each line which part of its longer words stands in (other) lines of prose, too, in five steps; 5 for none."""
+    longer = [{word for word in line if len(word) >= _LONG_WORD} for line in words]
+    known: set[str] = set()
+    several: set[str] = set()
+    for line, length in zip(longer, prose, strict=True):
+        if length:
+            several |= known & line
+            known |= line
+    return [
+        bisect_right(_SHARES, 100 * len(line & (several if length else known)) // len(line)) if line else 5
+        for line, length in zip(longer, prose, strict=True)
+    ]

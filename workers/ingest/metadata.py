@@ -25,6 +25,7 @@ _ARTICLE_TYPES: Final = frozenset({"BlogPosting", "LiveBlogPosting", "Report", "
 
 _META_TITLES: Final = ("og:title", "twitter:title", "dc.title", "parsely-title", "sailthru.title")
 _META_AUTHORS: Final = ("author", "article:author", "dc.creator", "parsely-author", "sailthru.author", "byl")
+_META_DESCRIPTIONS: Final = ("og:description", "description", "twitter:description")
 _META_DATES: Final = (
     "article:published_time",
     "og:article:published_time",
@@ -46,10 +47,14 @@ _META_DATES: Final = (
 
 @dataclass(slots=True)
 class PageMetadata:
-    """What a page says about itself. `published` is as written, `published_origin` where that was."""
+    """What a page says about itself. `published` is as written; the origins are where a value was written: `html` is
+    the page's own heading or its `title`. `description` is what it says of itself to search engines."""
 
     title: str | None = None
+    title_origin: Literal["json-ld", "meta", "html"] = "html"
     authors: list[str] = field(default_factory=list)
+    authors_origin: Literal["json-ld", "meta"] = "meta"
+    description: str | None = None
     published: str | None = None
     published_origin: Literal["json-ld", "meta"] = "meta"
     canonical: str | None = None
@@ -107,14 +112,19 @@ def read_metadata(tree: HtmlElement, json_ld: list[Any]) -> PageMetadata:
                 headings.append(heading)
         elif title is None:
             title = _text(element.text_content())
+    page.title_origin = page.authors_origin = "json-ld"
     if page.title is None:
-        page.title = _first(metas, _META_TITLES) or (headings[0] if len(headings) == 1 else None) or title
+        page.title, page.title_origin = _first(metas, _META_TITLES), "meta"
+    if page.title is None:
+        page.title, page.title_origin = (headings[0] if len(headings) == 1 else None) or title, "html"
     if not page.authors:
         page.authors = meta_authors or [name for name in (_first(metas, _META_AUTHORS),) if name]
+        page.authors_origin = "meta"
     if page.published is None:
         page.published = _first(metas, _META_DATES)
     page.canonical = page.canonical or metas.get("og:url")
     page.site = metas.get("og:site_name")
+    page.description = _first(metas, _META_DESCRIPTIONS)
     return page
 
 

@@ -6,12 +6,11 @@ in its next version: those that may be furniture first, then those with the lowe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from workers.ingest.furniture import ends_like_prose, is_truncated
-from workers.ingest.lines import may_address_the_reader
 from workers.ingest.repeats import QUOTES
 
 FORM: Final = 1
@@ -30,7 +29,7 @@ LOOSE: Final = 0
 """A line that is no sentence, or a short one: a heading, a name, a button."""
 
 DOUBTED: Final = 1
-"""A sentence that speaks to the reader or of the site."""
+"""A sentence that speaks to the reader or of the site, or that the model of lines finds unlike an article's."""
 
 PROSE: Final = 2
 """A sentence like those of articles, or a quote."""
@@ -54,15 +53,13 @@ class Lines(NamedTuple):
     places: tuple[int, ...]
 
 
-def lines_of(paragraphs: Sequence[str], folds: Sequence[str]) -> Lines:
-    """Return the lines that are looked at."""
+def lines_of(paragraphs: Sequence[str], folds: Sequence[str], doubts: Sequence[bool]) -> Lines:
+    """Return the lines that are looked at. `folds` and `doubts` are as in `text.Cleaned`."""
     found: dict[int, tuple[int, int]] = {}
-    hashes = []
-    for paragraph, fold in zip(paragraphs, folds, strict=True):
-        made = int.from_bytes(hashlib.blake2b(fold.encode(), digest_size=HASH_BYTES).digest(), "big") if fold else -1
-        hashes.append(made)
-        if fold and made not in found:
-            found[made] = len(paragraph), _kind(paragraph)
+    hashes = [_hash(fold) if fold else -1 for fold in folds]
+    for paragraph, made, doubt in zip(paragraphs, hashes, doubts, strict=True):
+        if made not in found and made != -1:
+            found[made] = len(paragraph), _kind(paragraph, doubt)
     if len(found) > MOST_LINES:
         # By hash, so that most of the lines that two versions of a text have in common are looked at in both.
         order = sorted(found)
@@ -79,11 +76,15 @@ def lines_of(paragraphs: Sequence[str], folds: Sequence[str]) -> Lines:
     )
 
 
-def _kind(line: str) -> int:
+def _hash(fold: str) -> int:
+    return int.from_bytes(blake2b(fold.encode(), digest_size=HASH_BYTES).digest(), "big")
+
+
+def _kind(line: str, doubt: bool) -> int:
     if len(line) > _LONG_CHARS:
         return LONG
-    if line.startswith(QUOTES):
+    if line[0] in QUOTES:
         return PROSE
     if is_truncated(line) or not ends_like_prose(line) or (len(line) < _SENTENCE_CHARS and line.isascii()):
         return LOOSE
-    return DOUBTED if may_address_the_reader(line) else PROSE
+    return DOUBTED if doubt else PROSE

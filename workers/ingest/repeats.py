@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from workers.ingest.characters import folded
 
-QUOTES: Final = ("“", '"', "”", "„", "«", "»", "‘", "'", "‹", "「", "『", "❝")
+QUOTES: Final = frozenset("“\"”„«»‘'‹「『❝")
 """What a quote begins with."""
 
 _QUOTE_CHARS: Final = 40
@@ -50,22 +50,32 @@ def _said_in_parts(quote: str, fold: str, folds: Sequence[str], joined: str) -> 
 
 def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
     """Return the numbers of the paragraphs that only say again what stands elsewhere. `folds` are their folds."""
-    gone = {
-        index for index, fold in enumerate(folds) if index and len(fold) >= _ADJACENT_CHARS and fold == folds[index - 1]
-    }
-    order = [index for index in range(len(folds)) if index not in gone]
-    counts = Counter(folds[index] for index in order)
-    joined = "\n".join(folds[index] for index in order)
+    gone: set[int] = set()
+    counts: Mapping[str, int] = dict.fromkeys(folds, 1)
+    order: Sequence[int] = range(len(folds))
+    if len(counts) < len(folds):
+        gone = {at for at, fold in enumerate(folds) if at and len(fold) >= _ADJACENT_CHARS and fold == folds[at - 1]}
+        order = [index for index in order if index not in gone]
+        counts = Counter(folds[index] for index in order)
+    # The longest first, so that what may hold a paragraph stands before a place that its length tells.
+    longest = sorted((folds[index] for index in order), key=len, reverse=True)
+    joined = "\n".join(longest)
+    ends: dict[int, int] = {}
+    end = 0
+    for fold in longest:
+        ends.setdefault(len(fold), end)
+        end += len(fold) + 1
     searches = _SEARCH_BUDGET // (len(joined) + 1)
     seen: Counter[str] = Counter()
     for index in order:
         fold = folds[index]
-        quote = paragraphs[index].startswith(QUOTES)
+        quote = paragraphs[index][0] in QUOTES
         if len(fold) < (_QUOTE_CHARS if quote else _REPEAT_CHARS):
             continue
         if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:
             searches -= 1
-            if joined.count(fold) > counts[fold] or (quote and _said_in_parts(paragraphs[index], fold, folds, joined)):
+            within = joined.find(fold, 0, ends[len(fold)]) >= 0
+            if within or (quote and _said_in_parts(paragraphs[index], fold, folds, joined)):
                 gone.add(index)  # it stands inside a longer paragraph, too
                 continue
         if 1 < counts[fold] < _REFRAIN:

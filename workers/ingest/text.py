@@ -7,25 +7,24 @@ again, for what is the article's text and yet stands in the wrong place: lists o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
 from workers.ingest import labeller
-from workers.ingest.characters import clean_lines, folded
-from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_prose, is_truncated
+from workers.ingest.characters import clean_lines, folded, folded_lines
+from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
 from workers.ingest.lines import (
     comments_begin,
     features,
-    has_telltale,
     headings_of,
     is_date_line,
     main_span,
-    speaks_of_the_site,
 )
 from workers.ingest.repeats import QUOTES, repeats
 from workers.ingest.teasers import teasers
+from workers.ingest.wording import Words, first_words, has_telltale, may_address_the_reader, speaks_of_the_site
 
 _WRAPPED: Final = range(40, 101)
 """Lengths, in characters, of lines that were broken by a program and not by an author."""
@@ -70,6 +69,11 @@ class Cleaned:
     removed: list[Removed] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     """The line of each paragraph."""
+    doubts: list[bool] = field(default_factory=list)
+    """Whether each paragraph may be the page's rather than the article's: it speaks to the reader or of the site, or
+    its own features tell against it and only its neighbours are for it."""
+    standfirst: str | None = None
+    """The paragraph that is the standfirst: the sentence or two between headline and byline that sum the story up."""
 
 
 RECURS: Final = "recurs_in_source"
@@ -91,53 +95,67 @@ def clean_text(text: str, title: str | None = None) -> Cleaned:
         return Cleaned([], [])
     kinds = [furniture_kind(line) for line in lines]
     gone: dict[int, str] = {at: kind for at, kind in enumerate(kinds) if kind}
-    inside = _inside(lines, kinds)
+    words = first_words(lines)
+    inside, doubted = _inside(lines, kinds, words)
     found = find_headline(lines, kinds, inside, title)
     start = found.line if found.line is not None else next((at for at, is_in in enumerate(inside) if is_in), 0)
     name = None
+    standfirst = None
     if found.line is not None and _is_standfirst(lines, found.line + 1, found.body):
         inside[found.line + 1] = True
+        standfirst = lines[found.line + 1]
     for at in range(start, min(found.body, len(lines))):
         if at != found.line and is_about(lines[at]):
             name = name or byline(lines[at])
             gone[at] = "date" if is_date_line(lines[at]) else "byline"
     headline = folded(lines[found.line]) if found.line is not None else ""
-    for at, line in enumerate(lines):
+    for at in range(min(max(start, found.body), len(lines))):
         if at in gone or at == found.line:
             continue
-        if (at < start and not inside[at]) or (at < start and found.line is not None):
-            gone[at] = _why(line, 0)
-        elif at < found.body and found.line is not None and folded(line) == headline:
+        if at < start and (not inside[at] or found.line is not None):
+            gone[at] = _why(lines[at], 0)
+        elif at < found.body and found.line is not None and folded(lines[at]) == headline:
             gone[at] = "headline_again"
-    heading = 0
-    for at, line in enumerate(lines):
-        heading = 0 if inside[at] or at < found.body else heading_kind(line) or heading
-        if not inside[at] and at not in gone and at != found.line:
-            gone[at] = _why(line, heading)
+    heading, before = 0, -1
+    for at in [at for at, is_in in enumerate(inside) if not is_in]:
+        if at < found.body or before != at - 1:
+            heading = 0
+        if at >= found.body:
+            heading = heading_kind(lines[at]) or heading
+        if at not in gone and at != found.line:
+            gone[at] = _why(lines[at], heading)
+        before = at
     left = [at for at in range(len(lines)) if at not in gone and at != found.line]
-    return _finished(lines, left, gone, found.line, name)
+    cleaned = _finished(lines, words, left, gone, found.line, name, doubted)
+    return replace(cleaned, standfirst=standfirst) if standfirst in cleaned.paragraphs[:1] else cleaned
 
 
 def clean_paragraphs(paragraphs: list[str]) -> Cleaned:
     """Return what an extractor found in a page, without furniture, lists of other articles and repeated quotes."""
     gone: dict[int, str] = {at: kind for at, line in enumerate(paragraphs) if (kind := furniture_kind(line))}
     left = [at for at in range(len(paragraphs)) if at not in gone]
-    return _finished(paragraphs, left, gone, None, None)
+    return _finished(paragraphs, first_words(paragraphs), left, gone, None, None, frozenset())
 
 
 def _finished(
-    lines: Sequence[str], left: list[int], gone: dict[int, str], headline: int | None, name: str | None
+    lines: Sequence[str],
+    words: Words,
+    left: list[int],
+    gone: dict[int, str],
+    headline: int | None,
+    name: str | None,
+    doubted: frozenset[int],
 ) -> Cleaned:
     """Take lists of other articles and repeats out of the lines that are left."""
     for at in teasers([lines[at] for at in left]):
         gone[left[at]] = "teaser"
     left = [at for at in left if at not in gone]
-    folds = [folded(lines[at]) for at in left]
+    folds = folded_lines([lines[at] for at in left])
     again = repeats([lines[at] for at in left], folds)
     for at in again:
         gone[left[at]] = "repeat"
     kept = [number for number in range(len(left)) if number not in again]
-    quotes = [at for at, reason in gone.items() if reason == "page" and lines[at].startswith(QUOTES)]
+    quotes = [at for at, reason in gone.items() if reason == "page" and lines[at][0] in QUOTES]
     if quotes:
         said = "\n".join(folds[number] for number in kept)
         for at in quotes[:_MOST_QUOTES]:
@@ -147,28 +165,30 @@ def _finished(
         paragraphs=[lines[left[number]] for number in kept],
         folds=[folds[number] for number in kept],
         numbers=[left[number] for number in kept],
+        doubts=[left[number] in doubted or may_address_the_reader(words[left[number]]) for number in kept],
         headline=lines[headline] if headline is not None else None,
         byline=name,
         removed=[Removed(at, lines[at], gone[at]) for at in sorted(gone)],
     )
 
 
-def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
-    """Return for each line whether it is the article."""
+def _inside(lines: Sequence[str], kinds: Sequence[str | None], words: Words) -> tuple[list[bool], frozenset[int]]:
+    """Return for each line whether it is the article, and the numbers of the lines that are not like one."""
     headings = headings_of(lines, kinds)
-    if _is_bare(lines, kinds, headings):
-        return [kind is None for kind in kinds]
+    if _is_bare(lines, kinds, headings, words):
+        return [kind is None for kind in kinds], frozenset()
     span = main_span(lines, kinds, headings)
-    answer = labeller.label(_weights(), features(lines, kinds, headings, span))
+    scored = labeller.scores(_weights(), features(lines, kinds, headings, span, words))
+    answer = labeller.label(_weights(), scored)
+    doubted = frozenset(at for at, own in enumerate(scored) if own < 0)
     end = comments_begin(lines, headings)
     answer[end:] = [False] * (len(lines) - end)
     if not any(answer):
         first, last = span
         if first > last:
-            return [kind is None for kind in kinds]
+            return [kind is None for kind in kinds], doubted
         # The model finds nothing: then the densest stretch of prose is the article.
-        return [first <= at <= last and kind is None for at, kind in enumerate(kinds)]
-    _continue(lines, kinds, span, answer)
+        return [first <= at <= last and kind is None for at, kind in enumerate(kinds)], doubted
     parts: list[list[int]] = [[]]
     for at in (at for at, is_in in enumerate(answer) if is_in):
         if parts[-1] and at - parts[-1][-1] > _GAP_LINES:
@@ -180,21 +200,7 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None]) -> list[bool]:
         if mass < least or (mass < max(masses) and speaks_of_the_site([lines[at] for at in part])):
             for at in part:
                 answer[at] = False
-    return answer
-
-
-def _continue(lines: Sequence[str], kinds: Sequence[str | None], span: tuple[int, int], answer: list[bool]) -> None:
-    """A paragraph that follows one of the article, with nothing but furniture between, and speaks of no page, is the
-    article's, too, within the densest stretch of prose. Sets `answer`."""
-    first, last = span
-    follows = False
-    for at in range(first, last + 1):
-        if kinds[at]:
-            continue
-        prose = is_prose(lines[at])
-        if follows and prose and not answer[at]:
-            answer[at] = not has_telltale(lines[at]) and not speaks_of_the_site([lines[at]])
-        follows = prose and answer[at]
+    return answer, doubted
 
 
 def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:
@@ -207,7 +213,7 @@ def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:
     )
 
 
-def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int]) -> bool:
+def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequence[int], words: Words) -> bool:
     """Return whether a text is an article and nothing else, but for furniture that the rules know: below the first line
     all are sentences, one of them long, and no word speaks of the page. Most texts are; the model is not asked then."""
     if any(headings):
@@ -218,7 +224,7 @@ def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequen
         if not kind and (not line.endswith(_SENTENCE_ENDS) or is_truncated(line)):
             return False
     # What speaks of the page stands at its edges.
-    if has_telltale(" ".join(lines[:_EDGE_LINES])) or has_telltale(" ".join(lines[-_EDGE_LINES:])):
+    if any(map(has_telltale, (*words[:_EDGE_LINES], *words[-_EDGE_LINES:]))):
         return False
     return any(len(line) >= _SURE_CHARS and ends_like_prose(line) for line in lines)
 

@@ -23,6 +23,7 @@ from workers.ingest.labeller import SCALE, Weights, dump
 from workers.ingest.lines import SIZE, features, headings_of, main_span
 from workers.ingest.pages import Lines, read_labelled
 from workers.ingest.text import split_lines
+from workers.ingest.wording import first_words
 
 _COMPOSED: Final = 3_508
 """Pages that are put together: four for each of the 877 articles."""
@@ -54,7 +55,8 @@ def train(pages: Iterable[Lines]) -> Weights:
         texts = [text for text, _label in lines]
         kinds = [furniture_kind(text) for text in texts]
         headings = headings_of(texts, kinds)
-        rows = features(texts, kinds, headings, main_span(texts, kinds, headings))
+        span = main_span(texts, kinds, headings)
+        rows = features(texts, kinds, headings, span, first_words(texts), every=True)
         trainer.append(
             [[str(number) for number in row] for row in rows], ["A" if label else "O" for _text, label in lines]
         )
@@ -88,8 +90,10 @@ def main() -> None:
     parser.add_argument("--articles", type=Path, required=True)
     parser.add_argument("--pages", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--without", nargs="*", default=[], help="outlets to leave out, to measure on them")
     options = parser.parse_args()
     labelled = [page for page in read_labelled(options.pages) if page.split == "tune"]
+    labelled = [page for page in labelled if page.outlet not in options.without]
     furniture = [text for page in labelled for kind, text in page.lines if kind in _FURNITURE_KINDS]
     pages = list(composed(read_sources(options.articles), furniture, _COMPOSED))
     pages = [[(clean_line(text), label) for text, label in page] for page in pages]

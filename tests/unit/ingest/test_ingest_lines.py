@@ -10,6 +10,7 @@ from workers.ingest import labeller
 from workers.ingest.composer import composed, source
 from workers.ingest.furniture import furniture_kind
 from workers.ingest.lines import (
+    FORMAT,
     OFFSETS,
     SIZE,
     TEMPLATES,
@@ -22,6 +23,7 @@ from workers.ingest.lines import (
 from workers.ingest.pages import ARTICLE_KINDS, LabelledPage, read_labelled
 from workers.ingest.repeats import repeats
 from workers.ingest.text import REASONS, clean_text
+from workers.ingest.wording import first_words
 
 PAGES = Path(__file__).resolve().parents[2] / "data" / "ingest" / "pages"
 A = "The harbour board of Port Ellery voted on Tuesday to rebuild the north pier, which a storm tore away in March."
@@ -107,9 +109,30 @@ def test_features_are_in_range(pages: list[LabelledPage]) -> None:
         texts = [text for _kind, text in page.lines]
         kinds = [furniture_kind(text) for text in texts]
         headings = headings_of(texts, kinds)
-        for row in features(texts, kinds, headings, main_span(texts, kinds, headings)):
+        span, words = main_span(texts, kinds, headings), first_words(texts)
+        rows = features(texts, kinds, headings, span, words, every=True)
+        for row in rows:
             assert len(row) == len(TEMPLATES)
             assert all(low <= number < high for low, number, high in zip(OFFSETS, row, ends, strict=True))
+        asked = features(texts, kinds, headings, span, words)
+        assert all(not short or short == row for short, row in zip(asked, rows, strict=True))
+
+
+def test_sentences_between_sentences_are_not_asked_about() -> None:
+    texts = [
+        A,
+        B,
+        A.replace("north", "south"),
+        B.replace("east", "west"),
+        f"You can {A}",
+        B.replace("east", "north"),
+        A,
+    ]
+    kinds = [None] * len(texts)
+    headings = headings_of(texts, kinds)
+    rows = features(texts, kinds, headings, main_span(texts, kinds, headings), first_words(texts))
+    assert [bool(row) for row in rows] == [True, False, False, False, True, False, True]
+    assert labeller.scores(labeller.load(), [()]) > [0]
 
 
 def test_weights_are_read_as_they_are_written() -> None:
@@ -120,17 +143,21 @@ def test_weights_are_read_as_they_are_written() -> None:
     with pytest.raises(labeller.WeightsError):
         labeller.load("0 5 0 0 0\n")
     with pytest.raises(labeller.WeightsError):
-        labeller.load(f"1 {SIZE} 0 0 0\n{SIZE} 3\n")
+        labeller.load(f"{FORMAT} {SIZE} 0 0 0\n{SIZE} 3\n")
 
 
 def test_labels_are_those_with_the_highest_sum() -> None:
     unary = [0] * SIZE
     unary[0], unary[1], unary[2] = 10, -4, -30
     weights = labeller.Weights(tuple(unary), enter=-3, leave=-3, bias=0, digest="")
-    assert labeller.label(weights, [(0,), (1,), (0,)]) == [True, True, True]  # out and in again would cost 6
-    assert labeller.label(weights, [(0,), (2,), (0,)]) == [True, False, True]
-    assert labeller.label(weights, [(1,), (2,)]) == [False, False]
-    assert labeller.label(weights, []) == []
+
+    def label(*features: int) -> list[bool]:
+        return labeller.label(weights, labeller.scores(weights, [(feature,) for feature in features]))
+
+    assert label(0, 1, 0) == [True, True, True]  # out and in again would cost 6
+    assert label(0, 2, 0) == [True, False, True]
+    assert label(1, 2) == [False, False]
+    assert label() == []
 
 
 def test_the_main_span_ends_before_comments() -> None:

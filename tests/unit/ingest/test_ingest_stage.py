@@ -213,3 +213,56 @@ def test_the_version_follows_the_language_model(stage: IngestStage) -> None:
 
 def test_the_package_loads_the_stage(stage: IngestStage) -> None:
     assert ingest.load().version == stage.version
+
+
+# ---- where things were read ------------------------------------------------------------------------------------------
+
+TOLD = "The harbour board of Port Ellery voted on Tuesday to rebuild the north pier, which a storm tore away in March."
+MORE = (
+    "Fishermen had asked for a longer breakwater instead, since boats still lie open to the swell from the east. "
+    "The board promised to look at their plan again in autumn, once the money for the year is known."
+)
+SUMMED_UP = "A storm tore the old one away, and nobody asked the fishermen about the new one"
+
+
+def test_a_text_says_where_each_field_was_read(article: Callable[..., dict[str, Any]]) -> None:
+    body = f"{TOLD} Work begins in spring and will take two years.\n\n{MORE}"
+    text = f"Port Ellery rebuilds its north pier\n\n{SUMMED_UP}\n\nBy Ada Green\n\n{body}"
+    found = article(text=text, url="https://www.ellery.example/pier?utm_source=x")
+    assert found["provenance"] == {
+        "headline": "text", "standfirst": "text", "authors": "text",
+        "url": "field", "source": "url", "language": "model",
+    }  # fmt: skip
+    assert found["standfirst"] == SUMMED_UP
+    assert found["body"].startswith(f"{SUMMED_UP}\n\n{TOLD}")
+
+
+def test_given_fields_are_told_from_found_ones(article: Callable[..., dict[str, Any]]) -> None:
+    found = article(
+        text=f"{TOLD}\n\n{TOLD.replace('north', 'east')}", title="A pier", authors=["Ada Green"], source="Gazette"
+    )
+    assert found["provenance"] == {
+        "headline": "field", "authors": "field", "source": "field", "language": "model",
+    }  # fmt: skip
+    assert "standfirst" not in found
+
+
+def test_a_declared_language_that_is_believed_says_so(article: Callable[..., dict[str, Any]]) -> None:
+    found = article(text="Xq zzw 17 4 // 8812 qqv — 3", title="Xq zzw", language="de-AT")
+    assert (found["language"], found["provenance"]["language"]) == ("de", "field")
+
+
+def test_a_page_that_describes_itself_with_its_first_paragraph_has_a_standfirst(
+    article: Callable[..., dict[str, Any]],
+) -> None:
+    body = "".join(f"<p>{TOLD.replace('north', side)}</p>" for side in ("north", "east", "south", "west"))
+    page = (
+        "<html><head><meta property='og:title' content='Port Ellery rebuilds its pier'>"
+        f"<meta name='description' content='{SUMMED_UP}.'><link rel='canonical' href='https://ellery.example/pier'>"
+        f"</head><body><article><h1>Port Ellery rebuilds its pier</h1><p>{SUMMED_UP}.</p>{body}</article></body></html>"
+    )
+    found = article(html=page, url="https://ellery.example/pier?id=9")
+    assert found["standfirst"] == f"{SUMMED_UP}."
+    assert found["provenance"] == {
+        "headline": "meta", "standfirst": "meta", "url": "html", "source": "url", "language": "model",
+    }  # fmt: skip

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from workers.ingest.characters import clean_line, clean_lines, folded
+from workers.ingest.characters import clean_line, clean_lines, folded, folded_lines
 from workers.ingest.furniture import furniture_kind
 from workers.ingest.headline import byline, from_text, is_headline
 from workers.ingest.identity import content_hash, word_count
+from workers.ingest.repeats import repeats
 from workers.ingest.text import clean_text
 
 A = (
@@ -235,3 +239,35 @@ def test_the_sample_page(shared: Path) -> None:
     assert paragraphs[0].startswith("The Trump administration is in talks")
     assert paragraphs[-1].endswith("protection in other nations en route.")
     assert sum("members of the Tren de Aragua gang, I bet" in paragraph for paragraph in paragraphs) == 1
+
+
+# ---- what is done to all lines at once -------------------------------------------------------------------------------
+
+ODD = st.text(
+    st.one_of(st.sampled_from("aé’“ß\xa0\t\r\n\x85\u2028&;Ã©łŁ字\u0301\u0345ᏸ½ ."), st.characters(codec=None)),
+    max_size=60,
+)
+
+
+@given(ODD)
+def test_plain_text_is_cleaned_as_any_text_is(text: str) -> None:
+    odd = clean_lines(text + "\n\u200b")  # the zero-width space sends all of it the long way, and leaves nothing
+    assert [line for line in clean_lines(text) if line] == [line for line in odd if line]
+
+
+@given(st.lists(ODD.map(lambda text: text.replace("\n", "")), max_size=5))
+def test_lines_are_folded_together_as_each_alone(lines: list[str]) -> None:
+    plain = [unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", line).casefold()) for line in lines]
+    wanted = ["".join(letter for letter in line if letter.isalnum()) for line in plain]
+    assert folded_lines(lines) == [folded(line) for line in lines] == wanted
+
+
+@given(
+    st.lists(st.sampled_from(["One rope held. ", "The tide turned at nine on the bar", "“No,” he said. "]), max_size=9)
+)
+def test_a_paragraph_within_a_longer_one_goes(parts: list[str]) -> None:
+    whole = "Nobody on the quay had seen such a swell since the winter of the great ice, the pilots say: " + "".join(
+        parts
+    )
+    piece = whole[:110]
+    assert repeats([whole, piece], [folded(whole), folded(piece)]) == {1}
