@@ -164,7 +164,7 @@ def test_vectors_come_back_as_they_went_and_damage_is_refused(nearby):
 
 def test_every_report_can_be_read_and_none_stands_twice():
     reports = corpus.reports()
-    assert len({report.body for report in reports}) == len(reports) > 300
+    assert len({report.body for report in reports}) == len(reports) > 550
     assert all(report.subjects and len(report.body.split()) > 25 for report in reports)
 
 
