@@ -13,11 +13,12 @@ from typing import Final
 
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded, folded_lines
-from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_truncated
+from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_prose, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
 from workers.ingest.lines import (
     comments_begin,
     features,
+    has_quote,
     headings_of,
     is_date_line,
     main_span,
@@ -189,6 +190,7 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None], words: Words) -> 
             return [kind is None for kind in kinds], doubted
         # The model finds nothing: then the densest stretch of prose is the article.
         return [first <= at <= last and kind is None for at, kind in enumerate(kinds)], doubted
+    _continue(lines, kinds, words, span, answer)
     parts: list[list[int]] = [[]]
     for at in (at for at, is_in in enumerate(answer) if is_in):
         if parts[-1] and at - parts[-1][-1] > _GAP_LINES:
@@ -201,6 +203,23 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None], words: Words) -> 
             for at in part:
                 answer[at] = False
     return answer, doubted
+
+
+def _continue(
+    lines: Sequence[str], kinds: Sequence[str | None], words: Words, span: tuple[int, int], answer: list[bool]
+) -> None:
+    """A paragraph that follows one of the article, with nothing but furniture between, and speaks neither of the page
+    nor to the reader, is the article's, too, within the densest stretch of prose. Sets `answer`."""
+    first, last = span
+    follows = False
+    for at in range(first, last + 1):
+        if kinds[at]:
+            continue
+        line, prose = lines[at], is_prose(lines[at])
+        if follows and prose and not answer[at]:
+            spoken = may_address_the_reader(words[at]) and not has_quote(line)
+            answer[at] = not spoken and not has_telltale(words[at]) and not speaks_of_the_site([line])
+        follows = prose and answer[at]
 
 
 def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:

@@ -28,7 +28,7 @@ from workers.ingest.wording import first_words
 _COMPOSED: Final = 3_508
 """Pages that are put together: four for each of the 877 articles."""
 
-_REPEATS: Final = 5
+_REPEATS: Final = 8
 """How often each labelled page is shown: there are few, and they are real in their mixture."""
 
 _PARAMETERS: Final = {"c1": 0.05, "c2": 8.0, "max_iterations": 150, "feature.possible_transitions": True}
