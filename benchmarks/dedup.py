@@ -4,7 +4,8 @@
     python -m benchmarks.dedup --stream a.ndjson --decisions decisions.ndjson
     python -m benchmarks.dedup --stream a.ndjson --scorer score_near_copies.py --size PAIRS=64 --size KEYS=16
     python -m benchmarks.dedup --stream a.ndjson --shuffles 3
-    python -m benchmarks.dedup --scale 10000 100000 1000000
+    python -m benchmarks.dedup --scale 10000 100000 1000000 2000000
+    python -m benchmarks.dedup --fold 1000000
 
 A labelled stream has one document a line: url, source, title, text, fetched_at and label {cluster, kind, of}. The
 scorer is a Python file with a function `score(stream, decisions)`; decisions are {url, duplicate_of, kind}. Without it
@@ -13,7 +14,9 @@ any of the constants of `workers.dedup.sizes`, for the curve of quality against 
 
 `--shuffles` feeds each stream in so many other orders, and prints how much of the clusters is the same.
 
-`--scale` prints cost, memory (resident, as the system counts it) and restore times at these numbers of articles.
+`--scale` prints cost, memory (resident, as the system counts it) and restore times at these numbers of articles; all
+but the last 26,000 are written into the state at once. `--fold` prints how long it takes to restore so many from the
+log alone.
 """
 
 from __future__ import annotations
@@ -166,6 +169,7 @@ def main() -> None:
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="another size of the fingerprint")
     parser.add_argument("--shuffles", type=int, default=0, metavar="N", help="other orders to compare clusters with")
     parser.add_argument("--scale", type=int, nargs="+", metavar="N", help="articles in the window, ascending")
+    parser.add_argument("--fold", type=int, metavar="N", help="articles to restore from the log alone")
     options = parser.parse_args()
     if options.size:
         sizes = _module("workers.dedup.sizes", Path(__file__).parents[1] / "workers/dedup/sizes.py")
@@ -190,6 +194,10 @@ def main() -> None:
         from benchmarks.dedup_scale import scale
 
         scale(options.scale)
+    if options.fold:
+        from benchmarks.dedup_scale import from_log
+
+        from_log(options.fold)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,18 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from benchmarks.dedup_articles import Prose, plain_article
+from benchmarks.dedup_fill import BEGIN, NAMES, NUMBERS, PARAGRAPHS, STEP, filled, match, url
 from schemas import headers
 from schemas.codec import decode, encode
 from schemas.keys import digest
-from schemas.messages import Article, DedupLogEntry, Match
+from schemas.messages import Article, DedupLogEntry
 from schemas.topics import ARTICLES, DEDUP_LOG
 from workers.dedup import DedupOptions, DedupStage, sizes
 from workers.dedup.fingerprint import FINGERPRINT_VERSION, Fingerprint
@@ -27,6 +28,9 @@ BATCH = 500
 MEASURED = 6_000
 """Articles whose cost is measured at each size, one of four a copy of a recent one."""
 
+FOLDED = 20_000
+"""Log records that are folded at each size, or as many as fit."""
+
 
 class Feed:
     """Articles a second apart, as records; every fourth is a copy of one of the last thousand."""
@@ -34,7 +38,6 @@ class Feed:
     def __init__(self) -> None:
         self._prose = Prose(1)
         self._recent: deque[str] = deque(maxlen=1_000)
-        self._begin = datetime(2026, 1, 1, tzinfo=UTC)
         self.offset = 0
 
     def batch(self) -> list[Record]:
@@ -46,9 +49,11 @@ class Feed:
             else:
                 text = self._prose.text()
                 self._recent.append(text)
-            url = f"https://news{self.offset % 997}.example/2026/01/01/{self.offset:09d}-{text[:40].replace(' ', '-')}"
-            at = self._begin + timedelta(milliseconds=200 * self.offset)
-            made = plain_article(url, f"news{self.offset % 997}.example", text, at)
+            address = f"https://news{self.offset % 997}.example/2026/01/01/{self.offset:09d}-{text[:40]}".replace(
+                " ", "-"
+            )
+            at = BEGIN + STEP * self.offset
+            made = plain_article(address, f"news{self.offset % 997}.example", text, at)
             out.append(Record(ARTICLES, 0, self.offset, made.id.encode(), encode(made)))
             self.offset += 1
         return out
@@ -59,8 +64,7 @@ class Log:
     texts takes an hour. Every fourth is a near copy, with its evidence."""
 
     def __init__(self) -> None:
-        self._draw = np.random.default_rng(2)
-        self._begin = datetime(2026, 1, 1, tzinfo=UTC)
+        self._draw = np.random.default_rng(3)
         self.offset = 0
 
     def chunk(self, count: int) -> list[Record]:
@@ -69,9 +73,9 @@ class Log:
         pairs = np.sort(draw.integers(0, 60_000, (count, sizes.PAIRS), np.uint16), axis=1)
         places = draw.integers(0, 256, (count, sizes.PAIRS), np.uint8)
         keys = np.sort(draw.integers(0, 2**28, (count, sizes.KEYS), np.uint32), axis=1)
-        names = np.sort(draw.integers(0, 60_000, (count, 28), np.uint16), axis=1)
-        contexts = np.sort(draw.integers(0, 60_000, (count, 16), np.uint16), axis=1)
-        values = draw.integers(0, 256, (count, 16), np.uint8)
+        names = np.sort(draw.integers(0, 60_000, (count, NAMES), np.uint16), axis=1)
+        contexts = np.sort(draw.integers(0, 60_000, (count, NUMBERS), np.uint16), axis=1)
+        values = draw.integers(0, 256, (count, NUMBERS), np.uint8)
         out = []
         for n in range(count):
             made = Fingerprint(
@@ -81,36 +85,24 @@ class Log:
                 names=names[n],
                 contexts=contexts[n],
                 values=values[n],
-                paragraphs=names[n, :12],
+                paragraphs=names[n, :PARAGRAPHS],
                 whole=(False, True, True),
                 headline=n,
                 length=500,
             )
             number, copied = self.offset, self.offset % 4 == 3
             of = digest(f"made up {number - 3}")
-            at = self._begin + timedelta(milliseconds=200 * number)
-            match = Match(
-                article_id=of,
-                similarity=0.6123,
-                containment=0.9123,
-                first_seen=at,
-                rule="near_copy.similarity",
-                url=_url(number - 3),
-                contained=0.9123,
-                covers=0.7123,
-                version=DedupStage.version,
-            )
             entry = DedupLogEntry(
                 id=digest(f"made up {number}"),
                 content_hash=digest(f"text {number}"),
-                event_time=at,
+                event_time=BEGIN + STEP * number,
                 verdict="near_copy" if copied else "unique",
                 revision=1,
                 cluster_id=of if copied else digest(f"made up {number}"),
                 fingerprint=made.encode(),
                 fingerprint_version=FINGERPRINT_VERSION,
-                match=match if copied else None,
-                url=_url(number),
+                match=match(number - 3, DedupStage.version) if copied else None,
+                url=url(number),
                 origins=("AP",) if copied else (),
                 source=f"news{number % 997}.example",
             )
@@ -120,25 +112,27 @@ class Log:
         return out
 
 
-def _url(number: int) -> str:
-    return f"https://news{number % 997}.example/2026/01/01/{number:09d}-some-words-of-the-headline-of-this-article"
-
-
 def scale(targets: Sequence[int]) -> None:
-    """Fill the window to each of `targets` from a log, and print what live articles cost there. Then restore the last
-    state from its snapshot."""
-    feed, log = Feed(), Log()
+    """Print what live articles cost in a window of each of `targets`, and what it costs to fold a log record there.
+    Then restore the last state from its snapshot."""
+    feed, warm = Feed(), DedupStage()
     for _ in range(3):
-        _run(DedupStage(), feed.batch())
-    gc.collect()
-    base = _resident()
-    stage = DedupStage(DedupOptions(max_entries=max(targets) + len(targets) * MEASURED, window=timedelta(days=60)))
+        _run(warm, feed.batch())
+    del warm
+    options = DedupOptions(max_entries=max(targets) + FOLDED + MEASURED, window=timedelta(days=60))
     columns = ("articles", "us each", "a second", "resident bytes each", "estimated", "near copies", "us to fold one")
     print("".join(f"{column:>{len(column) + 2}}" for column in columns))
+    stage = DedupStage(options)
     for target in targets:
-        folded, spent = 0, 0.0
-        while stage.state_size()[0] < target - MEASURED:
-            records = log.chunk(2_000)
+        stage.forget(0)
+        gc.collect()
+        base, log = _resident(), Log()
+        log.offset = target - min(target, FOLDED + MEASURED)
+        if log.offset:
+            stage._states[0] = filled(log.offset, options, stage.version)
+        folding, folded, spent = min(FOLDED, target - MEASURED), 0, 0.0
+        while folded < folding:
+            records = log.chunk(min(2_000, folding - folded))
             start = time.process_time()
             stage.restore(0, records)
             spent, folded = spent + time.process_time() - start, folded + len(records)
@@ -161,6 +155,21 @@ def scale(targets: Sequence[int]) -> None:
         pairs = zip(figures, columns, strict=True)
         print("".join(f"{figure:>{len(column) + 2}}" for figure, column in pairs), flush=True)
     _restore(stage)
+
+
+def from_log(count: int) -> None:
+    """Print what it takes to restore a window of `count` articles from the log alone."""
+    stage, log = DedupStage(DedupOptions(max_entries=count, window=timedelta(days=60))), Log()
+    spent = waited = 0.0
+    while log.offset < count:
+        records = log.chunk(min(2_000, count - log.offset))
+        before, start = time.perf_counter(), time.process_time()
+        stage.restore(0, records)
+        spent, waited = spent + time.process_time() - start, waited + time.perf_counter() - before
+    entries = stage.state_size()[0]
+    print(
+        f"{entries:,} articles restored from the log in {spent:.0f} s of processor, {waited:.0f} s in all", flush=True
+    )
 
 
 def _moved(record: Record, log: Log) -> Record:

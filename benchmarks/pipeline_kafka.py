@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from schemas import topics
 from workers.pipeline import STAGES
 
 PATIENCE_SECONDS = 300.0
+STALL_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -125,17 +126,35 @@ class Running:
             self._producer.send(topics.RAW, key=document.key, value=document.value, headers=_stamped(document))
         self._producer.flush()
 
-    def feed_at(self, documents: Sequence[Document], rate: float) -> dict[bytes, float]:
-        """Send `documents`, `rate` a second; return when each was due, whether or not it was sent in time."""
-        due = {}
+    def feed_at(
+        self, documents: Sequence[Document], rate: float, enough: Callable[[], bool] = lambda: False
+    ) -> dict[bytes, float]:
+        """Send `documents`, `rate` a second, until `enough`; return when each was due, whether or not it was sent in
+        time."""
+        due: dict[bytes, float] = {}
         begin = time.perf_counter()
         for number, document in enumerate(documents):
+            if enough():
+                break
             at = due[document.origin.encode()] = begin + number / rate
             if (left := at - time.perf_counter()) > 0:
                 time.sleep(left)
             self._producer.send(topics.RAW, key=document.key, value=document.value, headers=_stamped(document))
         self._producer.flush()
         return due
+
+    def wait_for(self, count: int, at: Sequence[str]) -> None:
+        """Wait until `count` documents in all are on one of the topics `at`. Ends the program when none comes for
+        long, or something is there twice."""
+        last, moved = -1, time.monotonic()
+        while (now := sum(len(self.seen[topic]) for topic in at)) < count:
+            if now != last:
+                last, moved = now, time.monotonic()
+            if time.monotonic() - moved > STALL_SECONDS:
+                raise SystemExit(f"{count - now} of {count} documents did not arrive")
+            time.sleep(0.2)
+        if self._doubles:
+            raise SystemExit(f"{self._doubles} records were there twice")
 
     def wait(self, documents: Sequence[Document], at: Sequence[str]) -> dict[bytes, float]:
         """Wait until all `documents` are on one of the topics `at`; return when they were seen, by origin.

@@ -3,15 +3,20 @@
     python -m benchmarks.replay --data articles.ndjson.gz --documents 877
 
 A real Apache Kafka gets the documents once. Then, in turn: the embedded engine, file to file, exactly once; a replay of
-news.raw through all stages into a run's own topics, exactly once; and a bare kafka-python loop that copies news.raw
-into another topic (at least once), which is what the transport alone takes. Counted is this process from the first
-document to the last commit, the stages loaded; the broker's CPU is not in it. Both begin without state.
+news.raw through all stages into a run's own topics, exactly once. For the transport alone: a replay of the same kind
+through a stage that hands each document on as it is; a bare kafka-python loop that copies news.raw into another topic
+(at least once); and `kcat -C | kcat -P` (keys and values, no headers; at least once), where there is kcat. Counted is
+this process, and those of kcat, from the first document to the last commit, the stages loaded; the broker's CPU is not
+in it. All begin without state.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
+import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -38,7 +43,7 @@ from newsmill.settings import Settings
 from newsmill.worker import stage_options
 from schemas import topics
 from workers import pipeline
-from workers.stage import Stage, StatefulStage
+from workers.stage import Emit, Message, Outcome, Record, Stage, StatefulStage
 
 BATCH = 500
 COPY = "benchmark.copy"
@@ -50,6 +55,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=SAMPLES, help="NDJSON of raw documents, or a directory of them")
     parser.add_argument("--documents", type=int, default=1_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--kcat", default=shutil.which("kcat") or shutil.which("kafkacat"), help="the program")
     options = parser.parse_args()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     documents = raw_documents(options.data, options.documents)
@@ -61,8 +67,13 @@ def main() -> None:
         runs: dict[str, Callable[[int], None]] = {
             "embedded engine, file to file": lambda n: embedded(_fresh(loaded), documents, Path(scratch, f"run-{n}")),
             "replay into a run's own topics": lambda n: replay(settings, _fresh(loaded), f"run-{n}"),
+            "replay without work: each document as it is": lambda n: replay(settings, [PassingStage()], f"bare-{n}"),
             "bare kafka-python loop, copying": lambda n: copy(settings, len(documents)),
         }
+        if options.kcat:
+            runs["kcat | kcat, copying"] = lambda n: pipe(settings, options.kcat)
+        else:
+            print("kcat not found (Debian: apt-get install kcat; or --kcat PROGRAM)")
         timed: dict[str, list[tuple[float, float]]] = {title: [] for title in runs}
         for repeat in range(options.repeats):
             for title, run in runs.items():
@@ -109,6 +120,30 @@ def replay(settings: Settings, stages: Sequence[Stage], run: str) -> None:
     session.close()
 
 
+class PassingStage(Stage):
+    """news.raw -> news.articles, as it is: what is left of a replay is reading, transactions and checkpoints."""
+
+    name = "ingest"
+    source = topics.RAW
+    sinks = (topics.ARTICLES,)
+    kinds = ("passed",)
+    reasons = ()
+    version = "0"
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Outcome]:
+        """Return each record as a message."""
+        return [Emit("passed", (Message(topics.ARTICLES, r.key or b"", r.value or b""),)) for r in batch]
+
+
+def pipe(settings: Settings, kcat: str) -> None:
+    """Copy news.raw with two processes of kcat. Keys and values are one line each."""
+    common = [kcat, "-b", settings.bootstrap, "-q", "-K", "\t"]
+    read = subprocess.Popen([*common, "-C", "-t", topics.RAW, "-o", "beginning", "-e"], stdout=subprocess.PIPE)
+    subprocess.run([*common, "-P", "-t", COPY, "-z", settings.compression], stdin=read.stdout, check=True)
+    if read.wait() != 0:
+        raise SystemExit(f"kcat ended with status {read.returncode}")
+
+
 def copy(settings: Settings, count: int) -> None:
     """Copy `count` records of news.raw, batch by batch."""
     consumer: Any = KafkaConsumer(**clients.consumer(settings))
@@ -126,10 +161,10 @@ def copy(settings: Settings, count: int) -> None:
 
 
 def _timed(run: Callable[[int], None], number: int) -> tuple[float, float]:
-    """Return the seconds of CPU and of time that `run` takes."""
-    cpu, wall = time.process_time(), time.perf_counter()
+    """Return the seconds of CPU, with that of its processes, and of time that `run` takes."""
+    cpu, wall = sum(os.times()[:4]), time.perf_counter()
     run(number)
-    return time.process_time() - cpu, time.perf_counter() - wall
+    return sum(os.times()[:4]) - cpu, time.perf_counter() - wall
 
 
 def _fresh(stages: Sequence[Stage]) -> list[Stage]:

@@ -6,15 +6,17 @@ number of inputs.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from newsmill.health import Health
+from newsmill.sourcegauges import SourceGauges
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 AGE_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 86400)
@@ -70,6 +72,7 @@ class Metrics:
             ["stage", "source", "outcome"],
             registry=r,
         )
+        self.source_states = SourceGauges(r)
         self.notes = Counter(
             "newsmill_notes", "Things that a stage thinks worth counting.", ["stage", "note"], registry=r
         )
@@ -169,6 +172,17 @@ class Metrics:
             "newsmill_restore_seconds", "Time the last restore of state took.", ["stage"], registry=r
         )
 
+        self.standby_lag = Gauge(
+            "newsmill_standby_lag_records",
+            "Log records not read yet of a partition whose state is kept warm here for another worker's; markers of "
+            "transactions count, NaN is not known.",
+            ["stage", "partition"],
+            registry=r,
+        )
+        self.standby_records = Counter(
+            "newsmill_standby_records", "Log records folded for partitions of other workers.", ["stage"], registry=r
+        )
+
         self.load_seconds = Gauge(
             "newsmill_load_seconds", "Time it took to load the stage with its models.", ["stage"], registry=r
         )
@@ -240,3 +254,95 @@ class GatewayMetrics:
         self.healthy.labels("gateway").set_function(lambda: not health.problem())
         self.ready.labels("gateway").set_function(lambda: not (health.problem() or health.not_ready()))
         ProcessCollector(registry=self.registry)
+
+
+class ReplayMetrics:
+    """The metrics of a process that replays, redrives or promotes.
+
+    All carry the label `run`; none has the name of a live worker's metric. Names of topics are without a namespace.
+
+    Args:
+        run: name of the run.
+    """
+
+    def __init__(self, run: str = "", registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._run = run
+        r = self.registry
+        self.read = Counter(
+            "newsmill_replay_read_offsets",
+            "Offsets of what is replayed that this process has put behind it, by topic: records, those left out, and "
+            "markers of transactions.",
+            ["run", "topic"],
+            registry=r,
+        )
+        self.written = Counter(
+            "newsmill_replay_written_records",
+            "Records that this process has written, by topic.",
+            ["run", "topic"],
+            registry=r,
+        )
+        self.records = Gauge(
+            "newsmill_replay_records",
+            "Records since the run began, over all its processes, by what became of them.",
+            ["run", "kind"],
+            registry=r,
+        )
+        self.ahead = Gauge(
+            "newsmill_replay_ahead_offsets", "Offsets up to the frozen end of the range.", ["run"], registry=r
+        )
+        self.limit = Gauge(
+            "newsmill_replay_limit_records_per_second",
+            "Records a second that it may write at the moment; +Inf where nothing limits it.",
+            ["run"],
+            registry=r,
+        )
+        self.backing_off = Gauge(
+            "newsmill_replay_backing_off", "1 while live workers make it slower than it was told.", ["run"], registry=r
+        )
+        self.live_lag = Gauge(
+            "newsmill_replay_live_lag_records",
+            "By how many records it sees live workers behind; NaN where that can't be told.",
+            ["run"],
+            registry=r,
+        )
+        self.paused = Gauge("newsmill_replay_paused", "1 while it is paused.", ["run"], registry=r)
+        self.last_success = Gauge(
+            "newsmill_replay_last_success_timestamp_seconds", "When it last wrote a checkpoint.", ["run"], registry=r
+        )
+
+    def wrote(
+        self,
+        read: Mapping[str, int],
+        written: Mapping[str, int],
+        records: Mapping[str, int],
+        ahead: int,
+        now: float,
+    ) -> None:
+        """A batch is durable.
+
+        Args:
+            read: offsets by topic. written: records by topic. records: of the whole run, by kind. ahead: offsets.
+            now: seconds since the Unix epoch.
+        """
+        for topic, count in read.items():
+            self.read.labels(self._run, topic).inc(count)
+        for topic, count in written.items():
+            self.written.labels(self._run, topic).inc(count)
+        for kind, count in records.items():
+            self.records.labels(self._run, kind).set(count)
+        self.ahead.labels(self._run).set(ahead)
+        self.last_success.labels(self._run).set(now)
+
+    def watch(
+        self,
+        limit: Callable[[], float],
+        backing_off: Callable[[], bool],
+        live_lag: Callable[[], int | None],
+        paused: Callable[[], bool],
+    ) -> None:
+        """Show what these return whenever somebody asks."""
+        self.limit.labels(self._run).set_function(limit)
+        self.backing_off.labels(self._run).set_function(lambda: float(backing_off()))
+        self.live_lag.labels(self._run).set_function(lambda: math.nan if (lag := live_lag()) is None else lag)
+        self.paused.labels(self._run).set_function(lambda: float(paused()))

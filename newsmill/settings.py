@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from newsmill import routes
 from newsmill.errors import NewsmillError
 
 PREFIX: Final = "NEWSMILL_"
@@ -39,6 +40,14 @@ def _one_of(*allowed: str) -> Callable[[Any], str | None]:
         return None if value in allowed else f"must be one of: {', '.join(allowed)}"
 
     return check
+
+
+def _table_of_languages(value: str) -> str | None:
+    try:
+        routes.parse(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,12 @@ class Settings:
     max_batch_s: float = _setting(
         300.0, "longest that a batch may take before the group gives up on the worker, seconds", check=_between(5, 3600)
     )
+    standby_partitions: int = _setting(
+        -1,
+        "partitions of other workers whose state this one keeps warm (each takes a state's memory); 0: none, -1: one "
+        "where a stage's log has one partition",
+        check=_between(-1, 256),
+    )
     prepare_processes: int = _setting(
         0, "processes that prepare records (HTML extraction) beside the worker; 0: none", check=_between(0, 256)
     )
@@ -117,6 +132,11 @@ class Settings:
         0.7,
         "near copies: how much must speak for one story; higher: fewer false copies, more missed ones",
         check=_between(-1.0, 2.5),
+    )
+    dedup_routes: str = _setting(
+        "",
+        "partition of news.articles by language, as en=0,de=1,*=2; for ingest, where news.articles has more than one",
+        check=_table_of_languages,
     )
     entities_gazetteer: str = _setting("", "file of a team's own names (TSV or NDJSON: surface, type, id, priority)")
     entities_spacy_model: str = _setting("", "spaCy model that finds names in place of ours (needs the extra `spacy`)")
@@ -159,6 +179,9 @@ class Settings:
         1_000,
         "a replay backs off while live workers are behind by more records than this",
         check=_between(0, 100_000_000),
+    )
+    replay_metrics_port: int = _setting(
+        0, "port of metrics and health of a replay, redrive or promotion; 0: none", check=_between(0, 65535)
     )
     redrive_limit: int = _setting(
         3, "how many times a dead letter is put back before it stays where it is", check=_between(1, 1_000)

@@ -34,6 +34,11 @@ class Sources:
         self._shown: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
 
+    @property
+    def limit(self) -> int:
+        """Most sources shown by name."""
+        return self._limit
+
     def name(self, key: bytes | None, documents: int = 1) -> str:
         """Count `documents` for the source with this key; return the name under which to show them."""
         name = (key or b"").decode("utf-8", "replace")[:MAX_NAME_CHARS] or OTHER

@@ -249,12 +249,47 @@ class DedupLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     holders: Annotated[tuple[Holder, ...], Meta(description="known articles that are found to hold this story")] = ()
 
 
+SourceProblem = Literal["refused", "empty_bodies", "short_bodies", "no_dates", "no_authors", "silent"]
+SourceStatus = Literal["broken", "recovered", "usual", "dropped"]
+
+
+class SourceHealth(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A source has broken or recovered (news.source-health): a record for each problem when it begins and when it ends.
+
+    Problems: `refused` (documents that can't be read), `empty_bodies` (refused, for there is no text in them),
+    `short_bodies` (less than a quarter of the usual length), `no_dates`, `no_authors`, and `silent` (nothing comes,
+    while other sources deliver). What is usual is taken from two weeks of event time before it broke. A problem ends
+    with `recovered`; with `usual` when it has lasted for two weeks, so that this is how the source is now; with
+    `dropped` when the source is not watched any more, for it was silent for two weeks or others have more documents.
+    Fewer documents than usual that are as they should be are a quiet day, and no record.
+    """
+
+    source: Annotated[str, Meta(description="the source, as documents are keyed by it on news.raw")]
+    status: Annotated[SourceStatus, Meta(description="what has become of it")]
+    problem: Annotated[SourceProblem, Meta(description="what is or was wrong with it")]
+    at: Annotated[Instant, Meta(description="event time of the document with which it was noticed")]
+    last_at: Annotated[Instant, Meta(description="event time when the source's last document came")]
+    body_chars: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="mean length of its latest 20 bodies, in characters")
+    ]
+    usual_body_chars: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="usual length of its bodies, in characters")
+    ]
+    day_documents: Annotated[Annotated[int, Meta(ge=0)], Meta(description="its documents of the last 24 whole hours")]
+    usual_day_documents: Annotated[Annotated[int, Meta(ge=0)], Meta(description="its documents of a day, on average")]
+    processing: Annotated[dict[str, str], Meta(description="stage -> version, of the stage that noticed")]
+    share: Annotated[Unit | None, Meta(description="of its latest 20 documents, how many have the problem")] = None
+    usual_share: Annotated[Unit | None, Meta(description="of its documents before these, how many had it")] = None
+
+
 class IngestLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """What ingest learnt from one article and what it cut from it (news.ingest-log).
+    """What ingest learnt from one document and what it cut from its article (news.ingest-log).
 
     The state of ingest is the fold of these. `lines` is base64 of the hashes of the lines that were looked at, in the
     form named by `form`; `cut` has bit n set where the n-th of them recurs in the source and was cut. The offset of the
-    input is in the record's header `input-offset`; the record's key is the id of the article.
+    input is in the record's header `input-offset`; the record's key is the id of the article, empty where the document
+    was refused. `marks`, `chars` and `keyed` are for the health of the source, `health` is what was told of sources
+    with this document. Entries of ingest before 1.3.0 have no `marks`.
     """
 
     source: Annotated[str, Meta(description="name of the outlet, or its registrable domain")]
@@ -267,6 +302,13 @@ class IngestLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     )
     cut: Annotated[Annotated[int, Meta(ge=0)], Meta(description="bits: which of the lines were cut")] = 0
     form: Annotated[Annotated[int, Meta(ge=1)], Meta(description="form of the hashes")] = 1
+    marks: Annotated[
+        Annotated[int, Meta(ge=0, le=15)] | None,
+        Meta(description="bits: 1 refused, 2 refused for it has no text, 4 no date, 8 no author"),
+    ] = None
+    chars: Annotated[Annotated[int, Meta(ge=0)], Meta(description="length of the body, in characters")] = 0
+    keyed: Annotated[str | None, Meta(description="what the document was keyed by, where that is not `source`")] = None
+    health: Annotated[tuple[SourceHealth, ...], Meta(description="what was told of sources with it")] = ()
 
 
 class Mention(Struct, kw_only=True, frozen=True):

@@ -14,6 +14,7 @@ from schemas.messages import (
     DedupLogEntry,
     Duplicate,
     IngestLogEntry,
+    SourceHealth,
     TaggedArticle,
     UniqueArticle,
 )
@@ -30,6 +31,7 @@ DEAD_LETTERS: Final = "news.dead-letters"
 DEDUP_LOG: Final = "news.dedup-log"
 REPLAYS: Final = "news.replays"
 INGEST_LOG: Final = "news.ingest-log"
+SOURCE_HEALTH: Final = "news.source-health"
 
 DEDUP_WINDOW: Final = timedelta(days=7)
 """Default event-time window in which copies are found."""
@@ -82,6 +84,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     Topic(TAGGED, TaggedArticle, "article id", 4, timedelta(days=3), "articles with entities"),
     Topic(CLASSIFIED, ClassifiedArticle, "article id", 4, timedelta(days=30), "articles with entities and subjects"),
     Topic(DEAD_LETTERS, None, "as the refused record", 1, timedelta(days=30), "refused records, as they were"),
+    Topic(SOURCE_HEALTH, SourceHealth, "source", 1, timedelta(days=30), "sources that have broken or recovered"),
     Topic(
         DEDUP_LOG,
         DedupLogEntry,

@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from schemas.headers import Headers
@@ -42,11 +43,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An output for a sink topic. The engine adds the headers that are passed on from the input."""
+    """An output for a sink topic. The engine adds the headers that are passed on from the input.
+
+    `language` is that of the article (ISO 639-1), where the topic can be split by language.
+    """
 
     topic: str
     key: bytes
     value: bytes
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +70,36 @@ class Emit:
 class Reject:
     """The record can't be processed: it goes to news.dead-letters as it came, with this reason code and detail.
 
-    `reason` is one of the stage's declared `reasons`; `detail` is for a person to read.
+    `reason` is one of the stage's declared `reasons`; `detail` is for a person to read. `messages` are what is written
+    beside the dead letter; `log` is the record for the stage's log, where its state takes note of what it refuses.
     """
 
     reason: str
     detail: str = ""
+    messages: tuple[Message, ...] = ()
+    log: Message | None = None
 
 
 Outcome = Emit | Reject
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How a source does, as the stage that reads news.raw has seen it.
+
+    `broken`: a code for each thing that is wrong with it. Lengths of bodies are means in characters, of the latest ones
+    and of those that are usual; `without_date`, `without_author`: shares of the latest articles; documents are of the
+    last 24 whole hours of event time, and of a usual day.
+    """
+
+    source: str
+    broken: tuple[str, ...]
+    body_chars: int
+    usual_body_chars: int
+    without_date: float
+    without_author: float
+    day_documents: int
+    usual_day_documents: int
 
 
 class Stage(ABC):
@@ -166,8 +193,17 @@ class StatefulStage(Stage):
     def state_size(self) -> tuple[int, int]:
         """Return (entries, bytes) held in memory over all partitions, for the metrics."""
 
+    def source_states(self) -> Sequence[SourceState]:
+        """Return how the sources do, where the stage watches them. Another thread may call it at any time, so it may
+        show what a batch has not committed yet. Anyone can make up a source: whoever shows them bounds them."""
+        return ()
+
     def state_limit(self) -> int | None:
         """Return how many entries it may hold over the partitions that it has now; None where nothing limits them."""
+        return None
+
+    def reach(self) -> timedelta | None:
+        """Return for how long a log entry matters: what is older changes no decision. None: for ever."""
         return None
 
 

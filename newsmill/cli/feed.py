@@ -46,7 +46,7 @@ _LINGER_S: Final = 0.2
     help=f"""Send the documents in INPUTS to news.raw, and end when the broker has confirmed every one.
 
     INPUTS are files, directories or patterns: NDJSON, JSON, plain text, HTML, WARC, RSS or Atom, also compressed
-    (.gz). `-` is standard input.
+    (.gz), and Parquet. `-` is standard input.
 
     With --resume a feed that was stopped or killed goes on: run the same command again. The file is written whenever
     the broker has confirmed a window of at most {WINDOW_DOCUMENTS} documents or {WINDOW_BYTES // 1024**2} MiB. So every

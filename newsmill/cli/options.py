@@ -6,6 +6,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -45,6 +46,24 @@ def span_option(context: click.Context, parameter: click.Parameter, value: str |
     if (match := _SPAN.fullmatch(value)) is None:
         raise click.BadParameter(f"{value!r} is no span of time: write 30m, 12h or 7d")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+class Instant(click.ParamType):
+    """A time as RFC 3339, converted to milliseconds since the Unix epoch."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the milliseconds. Fails with click.BadParameter."""
+        if isinstance(value, int):
+            return value
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-01-31T12:00:00Z", param, ctx)
+        if instant.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write for example {value}Z", param, ctx)
+        return round(instant.timestamp() * 1000)
 
 
 def worker_addresses_option(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:

@@ -84,9 +84,9 @@ def command(since: str, until: str, again: bool, run: str | None, dry_run: bool,
         return
     name = shared.choose_run(settings, run, "redrive", asked, quiet=quiet)
     pace, lag = shared.make_pace(settings, options["rate"], options["pace_"])
-    with Control(settings, name) as control:
+    with Control(settings, name) as control, shared.metering(settings, name, pace, lag, control) as meter:
         result = carry_out(
-            Session(settings, name, "redrive"),
+            Session(settings, name, "redrive", meter=meter),
             asked,
             plan,
             decide,

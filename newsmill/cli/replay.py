@@ -38,6 +38,12 @@ class _Group(click.Group):
         first = args[0] if args else ""
         if first not in ("-h", "--help", *(sub.name for sub in _SUBCOMMANDS)):
             in_place = "--in-place" in args
+            if in_place and any(arg.partition("=")[0] in ("--archive", "--into") for arg in args):
+                raise click.UsageError(
+                    "--in-place puts records of a topic back into it. What an archive holds goes to the live workers "
+                    "with `newsmill feed`, as new documents",
+                    ctx,
+                )
             args = [_IN_PLACE if in_place else _RUN, *(arg for arg in args if arg != "--in-place")]
         return super().parse_args(ctx, args)
 
@@ -60,6 +66,7 @@ class _Group(click.Group):
 def command() -> None:
     """Run a bounded range of a topic through the stages again, beside live traffic.
 
-    `newsmill replay --from "last 24h"` makes a run of its own; with --in-place the range goes back into its topic.
+    `newsmill replay --from "last 24h"` makes a run of its own; with --into FILE|DIR it writes files, and with --archive
+    PATH it reads files. With --in-place the range goes back into its topic.
     `newsmill replay run --help` and `newsmill replay in-place --help` show the options.
     """

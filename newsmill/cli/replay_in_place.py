@@ -62,9 +62,9 @@ def command(topic: str, since: str, until: str, run: str | None, dry_run: bool, 
         return
     name = shared.choose_run(settings, run, "in_place", asked, quiet=quiet)
     pace, lag = shared.make_pace(settings, options["rate"], options["pace_"])
-    with Control(settings, name) as control:
+    with Control(settings, name) as control, shared.metering(settings, name, pace, lag, control) as meter:
         result = carry_out(
-            Session(settings, name, "in_place"),
+            Session(settings, name, "in_place", meter=meter),
             asked,
             lambda _: Plan(topic=topic, spans=ranges.freeze(settings, topic, since_, until_).spans, options=asked),
             lambda _: InPlace(settings, name, filters.takes),

@@ -17,6 +17,8 @@ from newsmill import topics as cluster
 from newsmill.cli import replay_options as shared
 from newsmill.replay import journal
 from newsmill.replay.control import Control
+from newsmill.replay.files import directory_of, written_by
+from newsmill.replay.fused import RECORDS
 from newsmill.replay.journal import JournalError
 from newsmill.replay.progress import ReplayProgress
 from newsmill.replay.promote import KINDS, Promotion
@@ -55,9 +57,13 @@ def promote(run: str, rate: str | None, dry_run: bool, quiet: bool) -> None:
         click.echo("nothing is written")
         return
     pace, lag = shared.make_pace(settings, rate, None)
-    session = Session(settings, run, "promote")
-    with Control(settings, run) as control, ReplayProgress("promote", 0, quiet=quiet) as progress:
+    with (
+        Control(settings, run) as control,
+        shared.metering(settings, run, pace, lag, control) as meter,
+        ReplayProgress("promote", 0, quiet=quiet) as progress,
+    ):
         control.say = progress.say
+        session = Session(settings, run, "promote", meter=meter)
         result = Promotion(
             session, lambda: diff.changes(settings, run), control=control, pace=pace, progress=progress
         ).run()
@@ -85,7 +91,8 @@ def list_(as_json: bool) -> None:
                 }
                 click.echo(orjson.dumps(plain))
                 continue
-            written = work.counts.get("written", sum(work.counts.values()))
+            # A run counts what each stage has made of a record, too.
+            written = work.counts.get("written", work.counts.get(RECORDS, sum(work.counts.values())))
             table.add_row(
                 run.name,
                 _WORDS[operation],
@@ -119,7 +126,8 @@ def _line(record: ReplayRecord) -> str:
     parts = [f"{record.at:%Y-%m-%d %H:%M:%S} {record.who} {_WORDS[record.operation]}: {record.event}"]
     if record.plan is not None:
         offsets = sum(span.end - span.start for span in record.plan.spans)
-        parts.append(f"{record.plan.topic}, {offsets:,} offsets in {len(record.plan.spans)} partitions")
+        of = f"{offsets:,} offsets in {len(record.plan.spans)} partitions" if record.plan.spans else "of files"
+        parts.append(f"{record.plan.topic}, {of}")
         parts += [f"{name} {value}" for name, value in sorted(record.plan.options.items())]
     parts += [f"{count:,} {kind}" for kind, count in sorted(record.counts.items())]
     return "; ".join(parts)
@@ -150,17 +158,21 @@ def _tell(name: str, event: Literal["pause", "resume"]) -> None:
 
 @click.command()
 @click.argument("run")
+@click.option("--files", is_flag=True, help="Remove the files that it has written, too.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
-def drop(run: str, yes: bool) -> None:
+def drop(run: str, files: bool, yes: bool) -> None:
     """Remove the topics and the state of RUN, and never take it up again. What it has promoted or sent stays.
 
-    A process that works on it is shut out and ends.
+    Of a run into files, what is not complete is removed (hidden files, on this machine); complete files stay, unless
+    --files is given. A process that works on the run is shut out and ends.
     """
     settings = shared.set_up()
     known = journal.read(settings).known(run)
     names = run_topics(settings, run)
+    paths, complete = written_by(settings, run)
+    doomed = paths if files or not complete else []
     if not yes:
-        click.confirm(f"Remove {run} ({len(names)} topics)?", abort=True)
+        click.confirm(f"Remove {run} ({len(names)} topics, {len(doomed)} files)?", abort=True)
     if known.dropped is None:
         # Shuts out whoever writes to the topics, so that they are not written to once more.
         writer = ReplayWriter(settings, run, redrive=known.first.started.operation == "redrive")
@@ -170,8 +182,12 @@ def drop(run: str, yes: bool) -> None:
     if names:
         with cluster.admin_client(clients.connection(settings)) as admin:
             admin.delete_topics(names)
-    shutil.rmtree(settings.path("replay", run), ignore_errors=True)
-    click.echo(f"{run} is dropped: {len(names)} topics removed")
+    for path in doomed:
+        path.unlink(missing_ok=True)
+    shutil.rmtree(directory_of(settings, run), ignore_errors=True)
+    click.echo(f"{run} is dropped: {len(names)} topics and {len(doomed)} files removed")
+    if kept := [str(path) for path in paths if path not in doomed]:
+        click.echo(f"files that stay: {', '.join(kept)}")
 
 
 def run_topics(settings: Settings, run: str) -> list[str]:

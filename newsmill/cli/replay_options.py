@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import click
 
 from newsmill import logs
+from newsmill.health import Health
+from newsmill.metrics import ReplayMetrics
 from newsmill.replay import journal, pace
 from newsmill.replay.control import Control
 from newsmill.replay.copy import Result
 from newsmill.replay.filters import Filters, parse_headers, parse_made_by
 from newsmill.settings import Settings, from_environment
+from newsmill.worker import serving
 from schemas.replays import Operation
 from workers.pipeline import SOURCES
 
@@ -124,6 +128,20 @@ def make_pace(settings: Settings, rate: str | None, pace_: str | None) -> tuple[
     factor = pace.parse_pace(pace_) if pace_ else None
     lag = pace.LiveLag(settings, dict(SOURCES))
     return pace.Pace(rate=parsed, factor=factor, lag=lag, most_lag=settings.replay_max_live_lag), lag
+
+
+@contextlib.contextmanager
+def metering(
+    settings: Settings, run: str, pace_: pace.Pace, lag: pace.LiveLag, control: Control
+) -> Iterator[ReplayMetrics]:
+    """Yield the metrics of a run, served meanwhile where NEWSMILL_REPLAY_METRICS_PORT says so; `healthz` and `readyz`
+    answer 200. Raises PortTakenError."""
+    meter = ReplayMetrics(run)
+    meter.watch(lambda: pace_.limit, lambda: pace_.backing_off, lag, lambda: control.paused)
+    health = Health(settings.stall_s)
+    health.ready()
+    with serving(settings.metrics_host, settings.replay_metrics_port, meter.registry, health):
+        yield meter
 
 
 def summary(counts: Mapping[str, int], kinds: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 
 from newsmill import logs
-from newsmill.cli.options import standard_input
+from newsmill.cli.options import Instant, standard_input
 from newsmill.cli.report import ArticleTable, ProgressReport, show_summary
 from newsmill.cli.signals import stop_on_signals
 from newsmill.engines.embedded import (
@@ -40,23 +40,6 @@ from workers.stage import Stage, StatefulStage
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-class _Instant(click.ParamType):
-    """A time as RFC 3339, converted to milliseconds since the Unix epoch."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            instant = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2026-01-31T12:00:00Z", param, ctx)
-        if instant.tzinfo is None:
-            self.fail(f"{value!r} has no time zone; write for example {value}Z", param, ctx)
-        return round(instant.timestamp() * 1000)
-
-
 @click.command()
 @click.argument("files", nargs=-1)
 @click.option("-o", "--out", type=_FILE, help="Write the articles to this file (NDJSON) instead of standard output.")
@@ -72,7 +55,7 @@ class _Instant(click.ParamType):
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes for the stages.")
 @click.option("--batch", type=click.IntRange(1, 10_000), help=f"Documents in a batch; default {BATCH_RECORDS} a job.")
 @click.option("--format", type=click.Choice(FORMATS), help="Format of the input, where suffix or content mislead.")
-@click.option("--ingested-at", type=_Instant(), help="Time to stamp on the articles; default: now.")
+@click.option("--ingested-at", type=Instant(), help="Time to stamp on the articles; default: now.")
 @click.option("--table", is_flag=True, help="Print a table of the articles. The default on a terminal without --out.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 def command(
@@ -92,7 +75,8 @@ def command(
 ) -> None:
     """Run documents through all stages in this process; no Kafka needed.
 
-    FILES are files, directories or patterns: NDJSON, JSON, plain text or HTML, also compressed (.gz). `-` is standard
+    FILES are files, directories or patterns: NDJSON, JSON, plain text, HTML, WARC, RSS or Atom, also compressed (.gz),
+    and Parquet. `-` is standard
     input, which is also what is read when nothing is named and something is piped in.
 
     With --state, output files get every document exactly once, also when the run is killed and run again: the same

@@ -27,6 +27,7 @@ from schemas import topics
 from workers.pipeline import SOURCES
 
 SAMPLE_SECONDS = 1.0
+MOST_SOURCES = 10
 
 
 @click.command()
@@ -48,7 +49,8 @@ def command(watch: bool, every: float, as_json: bool, urls: Sequence[str], late:
     """Show stages, throughput, lag, age, dead letters, and who has which partition; what is wrong, in red.
 
     Works from Kafka (NEWSMILL_BOOTSTRAP) and the metrics of workers and gateways. Without --worker it looks for them
-    on this machine, where `newsmill up` has them. Exit status: 0 all is well, 1 something is wrong.
+    on this machine, where `newsmill up` has them. Sources that are broken are named, too. Exit status: 0 all is well
+    (whatever the sources are), 1 something is wrong.
     """
     settings = from_environment(os.environ)
     history = History()
@@ -84,8 +86,24 @@ def screen(picture: Picture, wrong: Sequence[Problem], before: Picture | None = 
     if picture.dead_letters:
         minute, quarter = picture.dead_letters
         parts.append(Text(f"{topics.DEAD_LETTERS}: {minute:,} in the last minute, {quarter:,} in the last 15"))
+    parts += _broken_sources(picture)
     parts += [_problem(problem) for problem in wrong] or [Text("all is well", style="green")]
     return Group(*parts)
+
+
+def _broken_sources(picture: Picture) -> list[Text]:
+    """Say which sources are broken: that is no fault of the pipeline, so it is none of the problems."""
+    workers = [worker for line in picture.stages for worker in line.workers]
+    found = sorted({(name, worker.broken_sources[name]) for worker in workers for name in worker.broken_sources})
+    lines = [
+        Text(f"{name} is broken: {', '.join(what).replace('_', ' ')}", style="yellow").append(
+            "  docs/operations.md#a-source-breaks", style="dim"
+        )
+        for name, what in found[:MOST_SOURCES]
+    ]
+    if len(found) > MOST_SOURCES:
+        lines.append(Text(f"and {len(found) - MOST_SOURCES} more", style="yellow"))
+    return lines
 
 
 def _problem(problem: Problem) -> Text:
@@ -118,7 +136,8 @@ def _stages(picture: Picture) -> Table:
 
 def _partitions(picture: Picture, stuck: set[tuple[str, int]]) -> Table:
     table = Table(box=SIMPLE_HEAD)
-    for column in ("stage", "partition", "worker", "committed", "end", "lag"):
+    # standby: log records that the nearest of the workers that follow the partition has yet to read.
+    for column in ("stage", "partition", "worker", "committed", "end", "lag", "standby"):
         table.add_column(column, justify="left" if column in ("stage", "worker") else "right")
     for line in picture.stages:
         for partition in line.group.partitions if line.group else ():
@@ -129,9 +148,16 @@ def _partitions(picture: Picture, stuck: set[tuple[str, int]]) -> Table:
                 "-" if partition.committed is None else f"{partition.committed:,}",
                 f"{partition.end:,}",
                 "?" if partition.lag is None and partition.end else f"{partition.lag or 0:,}",
+                _standby(line, partition.number),
                 style="bold red" if (line.name, partition.number) in stuck else "",
             )
     return table
+
+
+def _standby(line: StageLine, partition: int) -> str:
+    lags = [worker.standby[str(partition)] for worker in line.workers if str(partition) in worker.standby]
+    known = [lag for lag in lags if not math.isnan(lag)]
+    return f"{min(known):,.0f} behind" if known else "?" if lags else "-"
 
 
 def _gateways(picture: Picture) -> Table:

@@ -21,7 +21,8 @@ PROMOTED: Final = "promoted"
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A record to be written. `partition` is set for log records alone: that of the input."""
+    """A record to be written. `partition` is set for log records (that of the input) and where a table of languages
+    says so; else the key decides."""
 
     topic: str
     key: bytes | None

@@ -20,6 +20,7 @@ from newsmill.engines.limit import FailureWindow
 from newsmill.engines.result import PROMOTED, RAISED, BatchResult, Output
 from newsmill.engines.tally import Tally
 from newsmill.metrics import Metrics
+from newsmill.routes import Routes
 from newsmill.sources import Sources
 from schemas import headers as h
 from schemas import topics
@@ -39,6 +40,7 @@ class Runner:
         pool: where `prepare` (the stage's own by default) runs ahead of `process`; None: `process` does it itself.
         prepared: prepares a batch in some other way, where there is no pool; it may return records as they came.
         sources: which sources metrics show by name.
+        routes: which partition of news.articles an article goes to; None: its key decides.
         clock: seconds since the Unix epoch, for ages and timestamps in metrics.
     """
 
@@ -52,6 +54,7 @@ class Runner:
         prepare: Callable[[Record], object] | None = None,
         prepared: Callable[[Sequence[Record]], Sequence[Record]] | None = None,
         sources: Sources | None = None,
+        routes: Routes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.stage = stage
@@ -60,6 +63,7 @@ class Runner:
         self._pool = pool
         self._prepare = prepare or stage.prepare
         self.prepared = prepared
+        self._routes = routes
         self._clock = clock
         self._windows: dict[int, FailureWindow] = {}
         self._version = stage.version.encode()
@@ -191,7 +195,7 @@ class Runner:
         if len(outcomes) != len(records):
             raise RuntimeError(f"{self.stage.name} returned {len(outcomes)} outcomes for {len(records)} records")
         for outcome in outcomes:
-            if isinstance(outcome, Emit) and any(len(m.value) > MAX_RECORD_BYTES for m in outcome.messages):
+            if any(len(m.value) > MAX_RECORD_BYTES for m in outcome.messages):
                 # The broker would refuse it, and the batch with it, for ever.
                 raise ValueError(f"{self.stage.name} made a record of more than {MAX_RECORD_BYTES} bytes")
         return outcomes
@@ -208,21 +212,21 @@ class Runner:
         if h.INGESTED_AT not in names:
             passed_on.append((h.INGESTED_AT, str(record.timestamp_ms).encode()))
         replayed = h.REPLAY in names
-        if isinstance(outcome, Emit):
-            headers = tuple(passed_on)
-            for message in outcome.messages:
-                result.outputs.append(Output(message.topic, message.key, message.value, headers))
-            if outcome.log is not None:
-                entry = outcome.log
-                result.outputs.append(
-                    Output(
-                        entry.topic,
-                        entry.key,
-                        entry.value,
-                        (*headers, (h.INPUT_OFFSET, str(record.offset).encode())),
-                        record.partition,
-                    )
+        headers = tuple(passed_on)
+        for message in outcome.messages:
+            place = self._routes.partition(message.topic, message.language) if self._routes else None
+            result.outputs.append(Output(message.topic, message.key, message.value, headers, place))
+        if (entry := outcome.log) is not None:
+            result.outputs.append(
+                Output(
+                    entry.topic,
+                    entry.key,
+                    entry.value,
+                    (*headers, (h.INPUT_OFFSET, str(record.offset).encode())),
+                    record.partition,
                 )
+            )
+        if isinstance(outcome, Emit):
             name, reason = outcome.kind, ""
             if outcome.notes:
                 result.notes.update(outcome.notes)

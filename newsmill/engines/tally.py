@@ -42,6 +42,8 @@ class Tally:
             metrics.dead_letters.labels(stage.name, reason)
         for note in stage.notes:
             metrics.notes.labels(stage.name, note)
+        if isinstance(stage, StatefulStage):
+            metrics.source_states.show(stage.name, stage.source_states, sources.limit)
         metrics.exceptions.labels(stage.name)
         metrics.aborts.labels(stage.name)
 
@@ -70,8 +72,13 @@ class Tally:
         self._batch.observe(result.records)
         self._last_success.set(now)
         if isinstance(self._stage, StatefulStage):
-            entries, size = self._stage.state_size()
-            metrics.state_entries.labels(name).set(entries)
-            metrics.state_bytes.labels(name).set(size)
-            if (limit := self._stage.state_limit()) is not None:
-                metrics.state_limit.labels(name).set(limit)
+            show_state(self._stage, metrics)
+
+
+def show_state(stage: StatefulStage, metrics: Metrics) -> None:
+    """Show how large the state of `stage` is, all its partitions together."""
+    entries, size = stage.state_size()
+    metrics.state_entries.labels(stage.name).set(entries)
+    metrics.state_bytes.labels(stage.name).set(size)
+    if (limit := stage.state_limit()) is not None:
+        metrics.state_limit.labels(stage.name).set(limit)

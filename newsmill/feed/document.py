@@ -79,7 +79,7 @@ class Document:
 
     `origin` is `<file as given>:<line>` and is among the headers, too. `size` is the true length in bytes; where it is
     above the limit of a record, `value` holds only the beginning and `too_large` is set. `problem` says why it could
-    not be read as a document at all.
+    not be read as a document at all. `stored` are the headers of the record, where the file holds records with theirs.
     """
 
     value: bytes
@@ -90,6 +90,7 @@ class Document:
     size: int
     too_large: bool = False
     problem: str = ""
+    stored: Headers = ()
 
     @property
     def refused(self) -> bool:

@@ -10,9 +10,10 @@ from typing import Final
 BOM: Final = b"\xef\xbb\xbf"
 _WHITESPACE: Final = b" \t\r\n"
 
-FORMATS: Final = ("ndjson", "json", "text", "html", "warc", "rss")
+FORMATS: Final = ("ndjson", "json", "text", "html", "warc", "rss", "parquet")
 """`ndjson`: one JSON object a line. `json`: one object, or an array of objects. `text`, `html`: one document a file.
-`warc`: the HTML pages of a crawl. `rss`: RSS or Atom, one document an entry."""
+`warc`: the HTML pages of a crawl. `rss`: RSS or Atom, one document an entry. `parquet`: one document a row; needs the
+extra `parquet`."""
 
 CONTENT_TYPES: Final = {"text": b"text/plain", "html": b"text/html"}
 """Media type put into the header `content-type`; JSON is the default and has none."""
@@ -34,6 +35,8 @@ _SUFFIXES: Final = {
     ".rss": "rss",
     ".atom": "rss",
     ".xml": "rss",
+    ".parquet": "parquet",
+    ".pq": "parquet",
 }
 
 
@@ -60,7 +63,7 @@ def sniff(stream: io.BufferedReader) -> tuple[str, int]:
     """Return the format of `stream` and how many lines were skipped: the white space before its first byte is read.
 
     `{` is NDJSON, `[` a JSON array, `<` HTML or, when its first element says so, a web feed, `WARC/` a WARC file, and
-    anything else (or nothing) plain text.
+    `PAR1` Parquet, and anything else (or nothing) plain text.
     """
     lines = 0
     while head := stream.peek(1):
@@ -77,6 +80,8 @@ def sniff(stream: io.BufferedReader) -> tuple[str, int]:
 def _of_content(head: bytes) -> str:
     if head.startswith(b"WARC/"):
         return "warc"
+    if head.startswith(b"PAR1"):
+        return "parquet"
     if _FEED.match(head):
         return "rss"
     return {b"{": "ndjson", b"[": "json", b"<": "html"}.get(head[:1], "text")

@@ -87,7 +87,7 @@ def _expand_one(argument: str, format: str | None) -> list[Input]:
     if not found:
         raise InputError(
             f"{argument}: no documents in there (known suffixes: .ndjson .jsonl .json .txt .md .html .warc .rss .atom "
-            ".xml, .gz)"
+            ".xml .parquet, .gz)"
         )
     return found
 

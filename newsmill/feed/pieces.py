@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.headers import Headers
+
 KEPT_BYTES: Final = 64 * 1024
 """How much of a document that is too large goes into its dead letter."""
 
@@ -14,7 +16,7 @@ class Piece:
     """What a reader has cut off: the value, its true size in bytes, its line or item, and the offset behind it.
 
     `problem` says why it is no document: the place where it stood in an archive is damaged, say. `value` is then what
-    could be read of it.
+    could be read of it. `headers` are those of the record, where the file holds records with their headers.
     """
 
     value: bytes
@@ -22,6 +24,7 @@ class Piece:
     number: int
     offset: int = -1
     problem: str = ""
+    headers: Headers = ()
 
     @property
     def too_large(self) -> bool:

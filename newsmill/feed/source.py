@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Final
 
+from newsmill import parquet
 from newsmill.feed import formats, readers
 from newsmill.feed.document import Document, FileId, Position
 from newsmill.feed.errors import ChangedInputError, InputError
@@ -117,7 +118,7 @@ class FileSource(Source):
     def _file(self, source: Input, known: Mapping[str, Position]) -> Iterator[Document]:
         with open(source.name, "rb") as raw:
             path = os.path.abspath(source.name)
-            file = _identify(path, raw)
+            file = identify(path, raw)
             before = known.get(path)
             format = source.format
             if format is None:
@@ -139,6 +140,8 @@ class FileSource(Source):
                 raw.seek(offset)
                 # A place in the middle of a gzip member can't be sought: then it is read to from the beginning.
                 pieces = _pieces(raw, format, source.name, number if offset else 0, offset)
+            elif format == "parquet" and not source.gzip:
+                pieces = parquet.rows(raw, source.name, after=number)
             else:
                 pieces = _pieces(_decompressed(raw) if source.gzip else raw, format, source.name, 0, 0)
             for piece in pieces:
@@ -168,6 +171,7 @@ class FileSource(Source):
             size=piece.size,
             too_large=piece.too_large,
             problem=piece.problem,
+            stored=piece.headers,
         )
 
 
@@ -196,7 +200,8 @@ def _resume(before: Position | None, file: FileId, raw: io.BufferedReader, *, se
     return before.line, 0
 
 
-def _identify(path: str, raw: io.BufferedReader) -> FileId:
+def identify(path: str, raw: io.BufferedReader) -> FileId:
+    """Return which file `raw` is, that lies at `path` and stands at its beginning; it is left there."""
     status = os.fstat(raw.fileno())
     head = raw.read(_HEAD_BYTES)
     raw.seek(0)
@@ -226,6 +231,8 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
 def _pieces(stream: io.BufferedReader, format: str, name: str, number: int, offset: int) -> Iterator[Piece]:
     if format == "ndjson":
         return readers.lines(stream, number=number, offset=offset)
+    if format == "parquet":
+        raise InputError(f"{name}: Parquet is read from files alone, and not from such that are compressed once more")
     if format == "json":
         return readers.json_items(stream, name)
     if format == "warc":

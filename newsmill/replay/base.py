@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from newsmill import clients
 from newsmill.replay.errors import RangeError, ReplayError
+from newsmill.replay.lookup import asking
 from newsmill.replay.order import SETTLED_MS, Followed, Log, input_offset
 from newsmill.replay.partitions import Partitions
 from newsmill.replay.ranges import Range, first_time
@@ -95,12 +94,9 @@ def _arrived_by(settings: Settings, topic: str, kept: Sequence[Span], began_ms: 
     if began_ms is None:
         return tuple(Span(partition=span.partition, start=span.end, end=span.end) for span in kept)
     name = clients.physical(settings, topic)
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         wanted = {TopicPartition(name, span.partition): began_ms - SLACK_MS for span in kept}
         found = consumer.offsets_for_times(wanted)
-    finally:
-        consumer.close()
     starts = {place.partition: None if at is None else at.offset for place, at in found.items()}
     return tuple(
         Span(
@@ -113,26 +109,23 @@ def _arrived_by(settings: Settings, topic: str, kept: Sequence[Span], began_ms: 
 
 
 def _refuse_short(settings: Settings, stage: StatefulStage, kept: Sequence[Span], began_ms: int | None) -> None:
-    window = timedelta(days=settings.dedup_window_days)
+    reach = stage.reach()
     name = clients.physical(settings, stage.log_topic)
-    if began_ms is None or all(span.start == 0 for span in kept):
+    shortened = [span for span in kept if span.start]
+    if began_ms is None or not shortened:
         return  # nothing was ever taken
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
-        for span in kept:
+    with asking(settings) as consumer:
+        for span in shortened:
             oldest = first_time(consumer, TopicPartition(name, span.partition), span.start, span.end)
-            if span.start and (oldest is None or oldest > began_ms - window / timedelta(milliseconds=1)):
-                reach = (
-                    "nowhere"
-                    if oldest is None
-                    else datetime.fromtimestamp(oldest / 1000, UTC).isoformat(" ", "seconds")
+            if reach is None or oldest is None or oldest > began_ms - reach // timedelta(milliseconds=1):
+                since = (
+                    "nowhere" if oldest is None else f"{datetime.fromtimestamp(oldest / 1000, UTC):%Y-%m-%d %H:%M:%S}"
                 )
                 raise RangeError(
-                    f"{stage.log_topic}/{span.partition} reaches back to {reach}, and not {window} before the range: "
-                    f"{_ADVICE}. Or begin with a later --from"
+                    f"{stage.log_topic}/{span.partition} reaches back to {since}, and not "
+                    f"{'to its beginning' if reach is None else f'{reach} before the range'}: {_ADVICE}. Or begin with "
+                    "a later --from"
                 )
-    finally:
-        consumer.close()
 
 
 def _first_direct(settings: Settings, log: Log, range_: Range) -> dict[int, int]:

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +18,14 @@ from typing import Any, Final
 import orjson
 
 from newsmill.replay import isolated
-from newsmill.replay.journal import JournalError
+from newsmill.replay.journal import JournalError, Work
 from newsmill.replay.journal import read as read_journal
 from newsmill.replay.partitions import Partitions
 from newsmill.replay.reader import bounds
 from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
+from schemas.replays import Span
 from workers.stage import Record
 
 COMPARED: Final = (
@@ -39,6 +40,7 @@ COMPARED: Final = (
 
 _SAMPLES: Final = 5
 _PROCESSING: Final = "processing"
+_FILTERS: Final = {"source", "url", "language", "key", "header", "made_by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +132,27 @@ def changes(settings: Settings, run: str, *, same: Counter[str] | None = None) -
         run: name of a run with topics of its own; it need not be finished.
         same: counts by topic the records that don't differ.
 
-    A record is lost only where the run has processed its document at all: where it has something of that origin on any
-    topic. Values are compared without the versions of stages: a new version that says the same is no change.
+    A record is lost where the run has processed its document and has nothing for it on the topic. That it has processed
+    it is known from what it has written of that origin; where no filter was given, also from how far it has come: so a
+    document of which nothing is left is lost, too. Values are compared without the versions of stages: a new version
+    that says the same is no change.
     Raises JournalError when there is no such run; ExpiredError, kafka.errors.KafkaError.
     """
     work = read_journal(settings).work(run, "run")
     if work is None:
         raise JournalError(f"no run with topics of its own is called {run!r}; `newsmill replay list` shows all runs")
+    if into := work.plan.options.get("into"):
+        raise JournalError(f"{run} has written files ({into}): only a run with topics of its own can be compared")
     with (
         tempfile.TemporaryDirectory(prefix="newsmill-diff-") as scratch,
         contextlib.closing(sqlite3.connect(Path(scratch, "index.sqlite"))) as index,
     ):
-        _gather(settings, run, index)
+        _gather(settings, run, work, index)
         for topic in COMPARED:
             yield from _compare(index, topic, Counter() if same is None else same)
 
 
-def _gather(settings: Settings, run: str, index: sqlite3.Connection) -> None:
+def _gather(settings: Settings, run: str, work: Work, index: sqlite3.Connection) -> None:
     index.execute("PRAGMA journal_mode = OFF")
     index.execute("PRAGMA synchronous = OFF")
     for side in ("own", "live"):
@@ -158,12 +164,29 @@ def _gather(settings: Settings, run: str, index: sqlite3.Connection) -> None:
         _fill(index, "own", topic, _records(settings, isolated.own_topic(run, topic)))
     index.execute("CREATE TABLE origins AS SELECT DISTINCT origin FROM own")
     index.execute("CREATE UNIQUE INDEX by_origin ON origins (origin)")
+    index.executemany("INSERT OR IGNORE INTO origins VALUES (?)", ((o,) for o in _processed(settings, work)))
     written = {topic for (topic,) in index.execute("SELECT DISTINCT topic FROM own")}
     known = _Known(index)
     for topic in COMPARED:
         # What the run's stages do not write is no loss: they began further down.
         if topic in written or bounds(settings, isolated.own_topic(run, topic)):
             _fill(index, "live", topic, (r for r in _records(settings, topic) if _is_live(r) and known(_origin(r))))
+
+
+def _processed(settings: Settings, work: Work) -> Iterator[bytes]:
+    """Yield the origins of the records that are behind the run, where it has left none out."""
+    plan, reached = work.plan, work.positions
+    if not _FILTERS.isdisjoint(plan.options):
+        return
+    kept = {span.partition: span.start for span in bounds(settings, plan.topic)}
+    spans = []
+    for span in plan.spans:
+        start = max(span.start, kept.get(span.partition, span.end))
+        end = min(span.end, reached.get(f"{plan.topic}/{span.partition}", start))
+        spans.append(Span(partition=span.partition, start=start, end=max(start, end)))
+    for record in _read(settings, plan.topic, spans):
+        if h.get(record.headers, h.REPLAY) is None:
+            yield _origin(record)
 
 
 class _Known:
@@ -183,7 +206,11 @@ def _fill(index: sqlite3.Connection, side: str, topic: str, records: Iterator[Re
 
 
 def _records(settings: Settings, topic: str) -> Iterator[Record]:
-    reader = Partitions(settings, topic, bounds(settings, topic))
+    return _read(settings, topic, bounds(settings, topic))
+
+
+def _read(settings: Settings, topic: str, spans: Sequence[Span]) -> Iterator[Record]:
+    reader = Partitions(settings, topic, spans)
     try:
         for partition in reader.numbers:
             while reader.peek(partition) is not None:

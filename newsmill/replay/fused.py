@@ -7,22 +7,27 @@ The life of a batch, and what a death between two steps leaves:
     written    the batch is durable, and with it how far the run is: outputs, log and positions are one transaction
 
 So the state in memory may be ahead of what is durable: whenever something fails, the process ends.
+
+A record may take the process down without an exception (a crash in native code, too little memory). Each process notes
+that it begins. Once several have got no further, records are tried one at a time, and each is noted before: one that is
+found noted for the second time is set aside as a dead letter.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from newsmill.engines.embedded.chain import Batch, Chain, Decided
 from newsmill.engines.embedded.pool import PoolDied
-from newsmill.engines.result import Output
+from newsmill.engines.result import KILLED, Output
 from newsmill.replay.control import Control
 from newsmill.replay.errors import ReplayError
 from newsmill.replay.order import Item
@@ -32,6 +37,17 @@ from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
 from workers.stage import Record
+
+log = logging.getLogger(__name__)
+
+DEADLY_STARTS: Final = 3
+"""Processes that end without having got any further, after which records are tried one at a time."""
+
+DEADLY_TRIES: Final = 2
+"""Tries of a record alone that end a process, after which it is set aside: one may have been killed from outside."""
+
+KILLED_DETAIL: Final = "the process died three times on the batch of this record, then twice on it alone"
+"""Detail of the dead letter that a deadly record becomes."""
 
 CHECKPOINT_SECONDS: Final = 2.0
 """Where filters let little through, or records are waited for, a batch is closed after this time all the same."""
@@ -44,18 +60,29 @@ DECIDED: Final = "taken_over"
 """Count of the decisions of live workers that became part of the state."""
 
 
+_END: Final = Decided("", 0, Record("", 0, 0, None, None, ()))
+"""Stands behind the last item of an input."""
+
+
 class State(msgspec.Struct, kw_only=True):
     """What a run needs to go on, beside positions.
 
     `offsets`: next offset of each topic between stages, by partition (`Chain`). `windows`: failure window of each
     stage by partition. `logs`: topic -> (partition, first offset, end) of what is followed of it; `settled_ms`: see
-    `Followed`.
+    `Followed`. `starts`: processes that have begun on the next batch; `alone`: records that are to be tried one at a
+    time; `trying`: the one that is being tried, as topic/partition/offset, for the `tries`th time. `archive`: what
+    `newsmill.replay.archive.Place` says, where files are replayed.
     """
 
     offsets: dict[str, int] = {}
     windows: dict[str, dict[int, str]] = {}
     logs: dict[str, list[tuple[int, int, int]]] = {}
     settled_ms: int = 0
+    archive: dict[str, Any] | None = None
+    starts: int = 0
+    alone: int = 0
+    trying: str = ""
+    tries: int = 0
 
     def dump(self) -> str:
         """Return it as JSON."""
@@ -74,12 +101,17 @@ class Input(ABC):
     """Where the records of a run come from, in the order in which they are to be processed."""
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Item]:
-        """Yield records, and decisions between them."""
+    def __iter__(self) -> Iterator[Item | None]:
+        """Yield records, and decisions between them; None where there is nothing for now."""
 
     @abstractmethod
     def positions(self) -> dict[str, int]:
         """Return the next offsets, by `topic/partition`, behind what was yielded."""
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """How much the input is, in the unit of the progress; 0: not known."""
 
     @property
     @abstractmethod
@@ -91,8 +123,19 @@ class Input(ABC):
     def left_out(self) -> int:
         """Records that were not meant, since this process began."""
 
+    def due_ms(self, record: Record) -> int:
+        """Return when `record` once came, milliseconds since the Unix epoch."""
+        return record.timestamp_ms
+
+    def counts(self) -> Mapping[str, int]:
+        """Return what else is counted, since the run began."""
+        return {}
+
     def note(self, state: State) -> None:  # noqa: B027  (topics have all in their positions)
         """Write into `state` what else is needed to go on."""
+
+    def close(self) -> None:  # noqa: B027  (a list has nothing to close)
+        """Close what is open."""
 
 
 class Target(ABC):
@@ -151,6 +194,7 @@ class Fused:
         self._pace = pace
         self._progress = progress
         self._most = most
+        self._reached: Mapping[str, int] = {}
 
         for runner in chain.runners:
             for partition, window in state.windows.get(runner.stage.name, {}).items():
@@ -162,6 +206,7 @@ class Fused:
         Raises FencedError, TransactionError, ReplayError, DeadLetterLimitExceeded, kafka.errors.KafkaError: the process
         must then end, and the next one goes on from the last checkpoint.
         """
+        self._announce()
         items = iter(self._input)
         while self._most is None or self.counts[RECORDS] < self._most:
             self._pace.stood_still(self._control.hold())
@@ -171,16 +216,28 @@ class Fused:
                 self._control.sleep(seconds)
                 continue
             records, decided, ended = self._gather(items)
-            if records or decided or ended:
+            if records or decided or ended or not (self._control.stopping or self._control.paused):
                 self._batch(records, decided)
             if ended:
                 break
         self._target.finish(self.counts)
         return True
 
-    def _gather(self, items: Iterator[Item]) -> tuple[list[Record], list[Decided], bool]:
+    def _announce(self) -> None:
+        """Note that a process begins, and whether it is to be careful."""
+        state = self._state
+        if state.starts >= DEADLY_STARTS and not state.alone:
+            log.warning("%d processes of the run got no further; its next records are tried alone", state.starts)
+            state.alone = self._settings.batch_records
+        if state.alone:
+            self._chain.leave_pool()
+        state.starts += 1
+        self._reached = self._input.positions()
+        self._target.write([], self._reached, self.counts, state)
+
+    def _gather(self, items: Iterator[Item | None]) -> tuple[list[Record], list[Decided], bool]:
         """Return records of a batch, the decisions between them, and whether there is no more."""
-        most = self._pace.most(self._settings.batch_records)
+        most = 1 if self._state.alone else self._pace.most(self._settings.batch_records)
         if self._most is not None:
             most = min(most, self._most - self.counts[RECORDS])
         records: list[Record] = []
@@ -189,8 +246,10 @@ class Fused:
         while len(records) < most and size < self._settings.batch_bytes and len(decided) < 20 * most:
             if self._control.stopping or self._control.paused or time.monotonic() - began > CHECKPOINT_SECONDS:
                 return records, decided, False
-            item = next(items, None)
+            item = next(items, _END)
             if item is None:
+                continue
+            if item is _END:
                 return records, decided, True
             if isinstance(item, Decided):
                 decided.append(Decided(item.stage, item.partition, item.entry, len(records)))
@@ -202,12 +261,14 @@ class Fused:
         return records, decided, False
 
     def _wait_until_due(self, record: Record) -> None:
-        while (seconds := self._pace.until_due(record.timestamp_ms)) > 0 and not self._control.stopping:
+        due_ms = self._input.due_ms(record)
+        while (seconds := self._pace.until_due(due_ms)) > 0 and not self._control.stopping:
+            self._pace.stood_still(self._control.hold())
             self._control.sleep(min(seconds, CHECKPOINT_SECONDS))
 
     def _batch(self, records: Sequence[Record], decided: Sequence[Decided]) -> None:
         try:
-            batch = self._chain.run(records, self._state.offsets, decided)
+            batch = self._process(records, decided)
         except PoolDied as error:
             raise ReplayError(
                 "a process of --jobs died (a crash in native code, or too little memory). Run the same command again: "
@@ -220,14 +281,38 @@ class Fused:
             windows = {partition: window.dump() for partition, window in result.windows.items()}
             self._state.windows.setdefault(runner.stage.name, {}).update(windows)
         self._input.note(self._state)
-        self._target.write(_outputs(batch), self._input.positions(), self.counts, self._state)
+        self._got_on(len(records))
+        self._reached = self._input.positions()
+        self._target.write(_outputs(batch), self._reached, self.counts, self._state)
         self._pace.wrote(len(records))
         self._progress.reached(self._input.done, f"{self.counts[RECORDS]:,} records")
+
+    def _process(self, records: Sequence[Record], decided: Sequence[Decided]) -> Batch:
+        state = self._state
+        if not state.alone or not records:
+            return self._chain.run(records, state.offsets, decided)
+        record = records[0]
+        name = f"{record.topic}/{record.partition}/{record.offset}"
+        tries = state.tries if state.trying == name else 0
+        if tries >= DEADLY_TRIES:
+            log.error("%s took the process down whenever it was tried alone; it is a dead letter now", name)
+            return self._chain.refuse(record, KILLED, KILLED_DETAIL, state.offsets, decided)
+        state.trying, state.tries = name, tries + 1
+        # As of the last batch: if the process dies now, the next one reads all behind that again, and finds the name.
+        self._target.write([], self._reached, self.counts, state)
+        return self._chain.run(records, state.offsets, decided)
+
+    def _got_on(self, records: int) -> None:
+        state = self._state
+        state.starts, state.trying, state.tries = 1, "", 0  # this process has begun on the next batch
+        state.alone = max(0, state.alone - records)
 
     def _count(self, batch: Batch, records: int, decided: int) -> None:
         self.counts[RECORDS] += records
         self.counts[DECIDED] += decided
         self.counts[LEFT_OUT] = self._left_out_before + self._input.left_out
+        for kind, count in self._input.counts().items():
+            self.counts[kind] = count
         for runner, result in batch.results:
             for (outcome, reason, _), count in result.counts.items():
                 self.counts[f"{runner.stage.name}/{reason or outcome}"] += count

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
-
-from kafka import KafkaConsumer
+from typing import Final
 
 from newsmill import clients
 from newsmill import topics as admin
@@ -16,6 +14,7 @@ from newsmill.engines.result import Output
 from newsmill.partitioner import partition_of
 from newsmill.replay.errors import ReplayError
 from newsmill.replay.fused import Input, State, Target
+from newsmill.replay.lookup import asking
 from newsmill.replay.order import Item, Order
 from newsmill.replay.session import Session
 from newsmill.settings import Settings
@@ -42,11 +41,8 @@ def partitions(settings: Settings, names: Sequence[str]) -> dict[str, int]:
 
     Raises MissingTopicsError, kafka.errors.KafkaError.
     """
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         found = {name: len(consumer.partitions_for_topic(clients.physical(settings, name)) or ()) for name in names}
-    finally:
-        consumer.close()
     if missing := [clients.physical(settings, name) for name, count in found.items() if not count]:
         raise MissingTopicsError(missing)
     return found
@@ -102,10 +98,12 @@ class TopicTarget(Target):
 
 
 class TopicInput(Input):
-    """The records of a range, in the order of `order`. `fold`: hand out decisions about records left out, too."""
+    """The records of a range, in the order of `order`. `total`: offsets of the range. `fold`: hand out decisions about
+    records left out, too."""
 
-    def __init__(self, order: Order, *, fold: bool = True) -> None:
+    def __init__(self, order: Order, total: int, *, fold: bool = True) -> None:
         self._order = order
+        self._total = total
         self._fold = fold
 
     def __iter__(self) -> Iterator[Item]:
@@ -116,6 +114,11 @@ class TopicInput(Input):
         return self._order.positions()
 
     @property
+    def total(self) -> int:
+        """Offsets of the range."""
+        return self._total
+
+    @property
     def done(self) -> int:
         """Offsets of the range that are behind."""
         return self._order.done
@@ -124,3 +127,7 @@ class TopicInput(Input):
     def left_out(self) -> int:
         """Records of the range that were not meant, since this process began."""
         return self._order.left_out
+
+    def close(self) -> None:
+        """Close the clients."""
+        self._order.close()

@@ -19,6 +19,7 @@ from kafka.structs import TopicPartition
 from newsmill import clients
 from newsmill.engines.broker.required import MissingTopicsError
 from newsmill.errors import NewsmillError
+from newsmill.replay.lookup import asking
 from newsmill.replay.spans import SpanSet
 from newsmill.settings import Settings
 from schemas import codec, topics
@@ -238,8 +239,7 @@ def new_name(operation: Operation) -> str:
 
 def _records(settings: Settings, *, settled: bool) -> Iterator[Any]:
     where = place(settings)
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         if PARTITION not in (consumer.partitions_for_topic(where.topic) or ()):
             raise MissingTopicsError([where.topic])
         end = _high_watermark(settings, where) if settled else consumer.end_offsets([where])[where]
@@ -254,8 +254,6 @@ def _records(settings: Settings, *, settled: bool) -> Iterator[Any]:
                 until = time.monotonic() + patience
             elif time.monotonic() > until:
                 raise JournalError(f"{where.topic} can't be read to its end: a transaction stays open, or no answer")
-    finally:
-        consumer.close()
 
 
 def _high_watermark(settings: Settings, where: TopicPartition) -> int:

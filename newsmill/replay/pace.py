@@ -108,6 +108,11 @@ class Pace:
         self._reached = math.inf
         self._begin: tuple[float, int] | None = None
 
+    @property
+    def backing_off(self) -> bool:
+        """Whether live workers make it slower than it was told."""
+        return self.limit < self._rate
+
     def most(self, batch: int) -> int:
         """Return how many records the next batch may have: `batch`, fewer where that would come in bursts."""
         return batch if math.isinf(self.limit) else max(1, min(batch, int(self.limit / 4)))

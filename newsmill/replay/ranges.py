@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kafka import KafkaConsumer
 from kafka.admin import ConfigResource
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
@@ -17,6 +16,7 @@ from kafka.structs import TopicPartition
 from newsmill import clients
 from newsmill.engines.broker.required import MissingTopicsError
 from newsmill.replay.errors import RangeError
+from newsmill.replay.lookup import asking
 from newsmill.settings import Settings
 from newsmill.topics import admin_client
 from schemas.replays import Span
@@ -110,8 +110,7 @@ def freeze(settings: Settings, topic: str, since: Bound = OPEN, until: Bound = O
     MissingTopicsError, kafka.errors.KafkaError.
     """
     name = clients.physical(settings, topic)
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         places = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]
         if not places:
             raise MissingTopicsError([name])
@@ -126,17 +125,14 @@ def freeze(settings: Settings, topic: str, since: Bound = OPEN, until: Bound = O
             first = first_time(consumer, place, start, stop)
             _refuse_expired(topic, place.partition, since, kept[place], start, first)
             spans.append(Span(partition=place.partition, start=start, end=stop))
-    finally:
-        consumer.close()
     return of(settings, topic, spans)
 
 
 def of(settings: Settings, topic: str, spans: Sequence[Span]) -> Range:
     """Return the range that `spans` of `topic` are. Raises kafka.errors.KafkaError."""
     name = clients.physical(settings, topic)
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
     began, ended = [], []
-    try:
+    with asking(settings) as consumer:
         ends = consumer.end_offsets([TopicPartition(name, span.partition) for span in spans])
         for span in spans:
             place = TopicPartition(name, span.partition)
@@ -144,19 +140,14 @@ def of(settings: Settings, topic: str, spans: Sequence[Span]) -> Range:
                 began.append(first)
             behind = first_time(consumer, place, span.end, ends[place])
             ended.append(int(time.time() * 1000) if behind is None else behind)
-    finally:
-        consumer.close()
     return Range(topic, tuple(spans), min(began, default=None), max(ended))
 
 
 def newer(settings: Settings, topic: str, spans: Sequence[Span]) -> int:
     """Return how many offsets have come behind the ends of `spans` by now. Raises kafka.errors.KafkaError."""
     name = clients.physical(settings, topic)
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         ends = consumer.end_offsets([TopicPartition(name, span.partition) for span in spans])
-    finally:
-        consumer.close()
     return sum(max(0, ends[TopicPartition(name, span.partition)] - span.end) for span in spans)
 
 

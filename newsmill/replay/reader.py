@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from kafka import KafkaConsumer
 from kafka.errors import OffsetOutOfRangeError
 from kafka.structs import TopicPartition
 
@@ -14,6 +13,7 @@ from newsmill import clients
 from newsmill.engines.broker.records import to_record
 from newsmill.engines.kafka.consumer import PausingConsumer
 from newsmill.errors import NewsmillError
+from newsmill.replay.lookup import asking
 from newsmill.settings import Settings
 from schemas.replays import Span
 from workers.stage import Record
@@ -130,12 +130,9 @@ def bounds(settings: Settings, topic: str) -> tuple[Span, ...]:
     """Return what is kept of `topic`, by partition; empty when there is no such topic. An open transaction and what is
     behind it are left out. Raises kafka.errors.KafkaError when no broker answers."""
     name = clients.physical(settings, topic)
-    consumer: Any = KafkaConsumer(**clients.consumer(settings))
-    try:
+    with asking(settings) as consumer:
         places = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]
         if not places:
             return ()
         starts, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
-    finally:
-        consumer.close()
     return tuple(Span(partition=place.partition, start=starts[place], end=ends[place]) for place in places)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal
 
 from newsmill.engines.embedded import StagePool
+from newsmill.replay.archive import Archive
 from newsmill.replay.errors import ReplayError
 from newsmill.replay.filters import Filters
 from newsmill.replay.ranges import OPEN, Bound
@@ -25,6 +26,7 @@ OrderName = Literal["live", "time"]
 class Request:
     """What is to be replayed. `topic` is named without a namespace.
 
+    `archive`: files that are read instead of the topic; they hold what it would hold.
     `base`: the state with which stages begin: that of the live run at the range's start, or none. `order`: that in
     which the live run met the records, or by append time. `most`: records to replay; None: all.
     """
@@ -36,11 +38,15 @@ class Request:
     base: Base = "log"
     order: OrderName = "live"
     most: int | None = None
+    archive: Archive | None = None
 
     def options(self, stages: Sequence[Stage], chosen: pipeline.StageOptions) -> dict[str, str]:
         """Return all that the outcome depends on, as text: a run goes on with the same alone."""
-        filters = self.filters
+        filters, archive = self.filters, self.archive
         named: dict[str, object] = {
+            "archive": ", ".join(archive.names) if archive else "",
+            "format": archive.format if archive else "",
+            "ingested_at": archive.ingested_ms if archive else "",
             "from": self.since.text,
             "until": self.until.text,
             "source": ",".join(filters.sources),
@@ -50,7 +56,7 @@ class Request:
             "header": ",".join("=".join(pair) for pair in filters.headers),
             "made_by": ",".join(f"{m.stage}{m.compare}{'.'.join(map(str, m.version))}" for m in filters.made_by),
             "base": self.base,
-            "order": self.order,
+            "order": "" if archive else self.order,
             "max": self.most,
             "stages": ", ".join(f"{stage.name} {stage.version}" for stage in stages),
         }

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
+from newsmill import routes
 from newsmill.engines.embedded import StagePool
 from newsmill.engines.embedded.chain import Chain, place
 from newsmill.metrics import Metrics
-from newsmill.replay import base, isolated, ranges
+from newsmill.replay import archive, base, isolated, lookup, ranges
 from newsmill.replay.control import Control
+from newsmill.replay.files import Files, FileTarget
 from newsmill.replay.fused import Fused, Input, State, Target
 from newsmill.replay.journal import Journal, Work
 from newsmill.replay.order import SETTLED_MS, ByTime, Followed, Log, Order
@@ -52,6 +57,9 @@ def plan_of(settings: Settings, request: Request, options: Mapping[str, str]) ->
     """Return what makes the plan of a new run: the range is frozen then. Raises RangeError when it is called."""
 
     def plan(journal: Journal) -> Plan:
+        if request.archive is not None:
+            archive.check(request.since, request.until)
+            return Plan(topic=request.topic, options=dict(options))
         found = ranges.freeze(settings, request.topic, request.since, request.until)
         return Plan(topic=request.topic, spans=found.spans, options=dict(options))
 
@@ -71,24 +79,21 @@ def into_topics(
     Raises what Session.begin, logs_of and Fused.run raise.
     """
     settings = session.settings
-    work = session.begin(options, plan_of(settings, request, options))
-    if work.finished:
-        return Outcome(True, work.counts, work.plan.spans)
-    counts = isolated.partitions(settings, isolated.written_topics(stages))
-    isolated.create(settings, session.run, counts)
-    state = state_of(settings, request, stages, work)
-    first = work.checkpoint is None
-    if first:
-        # From here on the logs that are followed end where they end now.
-        session.checkpoint([], {}, {}, state=state.dump())
+    with lookup.sharing(settings):
+        work = session.begin(options, plan_of(settings, request, options))
+        if work.finished:
+            return Outcome(True, work.counts, work.plan.spans)
+        counts = isolated.partitions(settings, isolated.written_topics(stages))
+        isolated.create(settings, session.run, counts)
+        session.writer.know([isolated.own_topic(session.run, topic) for topic in counts])
+        state = _begun(session, request, stages, work)
 
     def own_log(stage: StatefulStage) -> None:
         topic = isolated.own_topic(session.run, stage.log_topic)
         base.fold_all(settings, stage, topic, bounds(settings, topic))
 
     return work_off(
-        settings,
-        session.run,
+        session,
         request,
         stages,
         state=state,
@@ -96,74 +101,136 @@ def into_topics(
         positions=work.positions,
         counts=work.counts,
         target=isolated.TopicTarget(session),
-        partition=isolated.partitioner(counts),
         own_log=own_log,
         around=around,
     )
 
 
-def state_of(settings: Settings, request: Request, stages: Sequence[Stage], work: Work) -> State:
-    """Return the state of the last checkpoint; of a new run that with which it begins. Raises as `logs_of` does."""
-    if work.checkpoint is not None and work.checkpoint.state is not None:
-        return State.load(work.checkpoint.state)
-    range_ = ranges.of(settings, request.topic, work.plan.spans)
-    return begin(settings, request, stages, range_)
+def into_files(
+    session: Session,
+    request: Request,
+    stages: Sequence[Stage],
+    options: Mapping[str, str],
+    files: Files,
+    around: Surroundings,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Outcome:
+    """Replay a range into files, or go on with that. Arguments as for `into_topics` and FileTarget; it also raises what
+    that raises."""
+    target = FileTarget(session.settings, session.run, files, stages, on_step)
+    with contextlib.closing(target):
+        with lookup.sharing(session.settings):
+            work = session.begin(options, plan_of(session.settings, request, options))
+            if work.finished:
+                return Outcome(True, work.counts, work.plan.spans)
+            begun = _begun(session, request, stages, work)
+        target.begin(session, work, begun)
+        if target.finished:
+            target.finish(target.counts)
+            return Outcome(True, target.counts, work.plan.spans)
+        return work_off(
+            session,
+            request,
+            stages,
+            state=target.state or begun,
+            spans=work.plan.spans,
+            positions=target.positions,
+            counts=target.counts,
+            target=target,
+            own_log=target.own_log,
+            around=around,
+        )
+
+
+def _begun(session: Session, request: Request, stages: Sequence[Stage], work: Work) -> State:
+    """Return the state of the last checkpoint on news.replays. That of a new run is written there: from then on the
+    logs that are followed end where they end now, and the archive is that which it is now."""
+    checkpoint = work.checkpoint
+    if checkpoint is not None and checkpoint.state is not None:
+        return State.load(checkpoint.state)
+    state = begin(session.settings, request, stages, _range_of(session.settings, request, work))
+    session.checkpoint([], {}, {}, state=state.dump())
+    return state
+
+
+def _range_of(settings: Settings, request: Request, work: Work) -> Range:
+    """Return the range that is replayed; an archive begins behind all that is on the topics."""
+    if request.archive is not None:
+        return Range(request.topic, (), None, int(time.time() * 1000))
+    return ranges.of(settings, request.topic, work.plan.spans)
 
 
 def begin(settings: Settings, request: Request, stages: Sequence[Stage], range_: Range) -> State:
     """Return the state with which a run of a range begins. Raises as `logs_of` does."""
-    logs = base.logs_of(settings, stages, range_, complete=request.base == "log")
-    return State(
+    if request.archive is not None and request.base == "empty":
+        logs = []
+    else:
+        logs = base.logs_of(settings, stages, range_, complete=request.base == "log")
+    state = State(
         logs={log.stage.log_topic: [(s.partition, s.start, s.end) for s in log.spans] for log in logs},
         settled_ms=range_.ended_ms + SETTLED_MS,
     )
+    if request.archive is not None:
+        state.archive = msgspec.to_builtins(archive.begin(request.archive, request.since, request.until))
+    return state
 
 
 def work_off(
-    settings: Settings,
-    run: str,
+    session: Session,
     request: Request,
     stages: Sequence[Stage],
     *,
     state: State,
-    spans: Sequence[Span],
+    spans: tuple[Span, ...],
     positions: Mapping[str, int],
     counts: Mapping[str, int],
     target: Target,
-    partition: Callable[[str, bytes | None], int],
     own_log: Callable[[StatefulStage], None],
     around: Surroundings,
 ) -> Outcome:
-    """Restore the stages and replay what is left of `spans`.
+    """Restore the stages and replay what is left of `spans`, or of the archive.
 
     Args:
         own_log: folds what the run itself has logged so far into a stage.
     """
+    settings = session.settings
     logs = logs_in(stages, state)
-    for log in logs if request.base == "log" else ():
-        reached = base.fold(settings, log)
-        if not log.direct:
-            for number, offset in reached.items():
-                state.offsets.setdefault(place(log.stage.source, number), offset)
-    for stage in stages:
-        if isinstance(stage, StatefulStage):
-            own_log(stage)
+    with lookup.sharing(settings):
+        for log in logs if request.base == "log" else ():
+            reached = base.fold(settings, log)
+            # Records of an archive come behind all that live workers have read.
+            if not log.direct or request.archive is not None:
+                for number, offset in reached.items():
+                    state.offsets.setdefault(place(log.stage.source, number), offset)
+        for stage in stages:
+            if isinstance(stage, StatefulStage):
+                own_log(stage)
+        named = [request.topic, *isolated.written_topics(stages)]
+        partition = isolated.partitioner(isolated.partitions(settings, named))
     chain = Chain(
         stages,
         around.metrics,
         dead_letter_limit=settings.dead_letter_limit,
         pool=around.pool,
         partition=partition,
+        routes=routes.parse(settings.dedup_routes),
     )
     with contextlib.ExitStack() as stack:
-        order = order_of(settings, request, spans, logs, state, positions)
-        stack.callback(order.close)
-        records: Input = isolated.TopicInput(order, fold=request.base == "log")
-        total = sum(span.end - span.start for span in spans)
-        progress = stack.enter_context(around.progress(total, records.done))
+        records: Input
+        if request.archive is not None:
+            records = archive.ArchiveInput(
+                request.archive, request.topic, state, request.filters.takes, partition=partition, say=around.say
+            )
+        else:
+            order = order_of(settings, request, spans, logs, state, positions)
+            total = sum(span.end - span.start for span in spans)
+            records = isolated.TopicInput(order, total, fold=request.base == "log")
+        stack.callback(records.close)
+        progress = stack.enter_context(around.progress(records.total, records.done))
+        around.control.say = progress.say
         fused = Fused(
             settings,
-            run,
+            session.run,
             chain,
             records,
             target,
@@ -175,8 +242,8 @@ def work_off(
             most=request.most,
         )
         finished = fused.run()
-    newer = ranges.newer(settings, request.topic, spans) if finished and request.until.text == "" else 0
-    return Outcome(finished, fused.counts, tuple(spans), newer)
+    open_ended = finished and request.archive is None and request.until.text == ""
+    return Outcome(finished, fused.counts, spans, ranges.newer(settings, request.topic, spans) if open_ended else 0)
 
 
 def logs_in(stages: Sequence[Stage], state: State) -> list[Log]:

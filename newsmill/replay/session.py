@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from newsmill.engines.result import Output
+from newsmill.metrics import ReplayMetrics
 from newsmill.replay import journal
 from newsmill.replay.journal import Journal, JournalError, Work
 from newsmill.replay.writer import ReplayWriter
@@ -23,16 +26,26 @@ class Session:
         run: name of the run.
         operation: what is done.
         on_step: as for ReplayWriter.
+        meter: told of all that is durable.
     """
 
     def __init__(
-        self, settings: Settings, run: str, operation: Operation, on_step: Callable[[str], None] = lambda _: None
+        self,
+        settings: Settings,
+        run: str,
+        operation: Operation,
+        on_step: Callable[[str], None] = lambda _: None,
+        *,
+        meter: ReplayMetrics | None = None,
     ) -> None:
         self.settings = settings
         self.run = journal.check_name(run)
         self.operation = operation
         self.writer = ReplayWriter(settings, run, on_step, redrive=operation == "redrive")
         self.journal = Journal()
+        self._meter = meter
+        self._plan = Plan(topic="")
+        self._reached: dict[str, int] = {}
 
     def begin(self, options: Mapping[str, str], plan: Callable[[Journal], Plan]) -> Work:
         """Start the operation, or take it up where it is; return it.
@@ -57,6 +70,7 @@ class Session:
                 )
             started = journal.note(self.run, self.operation, "started", plan=plan(self.journal))
             self.writer.write([], started)
+            self._begun(Work(started))
             return Work(started)
         if work.plan.options != dict(options):
             raise JournalError(
@@ -65,6 +79,7 @@ class Session:
             )
         if work.finished is None:
             self.writer.write([], journal.note(self.run, self.operation, "continued"))
+        self._begun(work)
         return work
 
     def checkpoint(
@@ -89,10 +104,32 @@ class Session:
                 state=state,
             ),
         )
+        self._measure(outputs, positions, counts)
 
     def finish(self, counts: Mapping[str, int]) -> None:
         """Write that all is done. Raises as ReplayWriter.write does."""
         self.writer.write([], journal.note(self.run, self.operation, "finished", counts=dict(counts)))
+        self._measure([], self._reached, counts)
+
+    def _begun(self, work: Work) -> None:
+        self._plan, self._reached = work.plan, work.positions
+        self._measure([], self._reached, work.counts)
+
+    def _measure(self, outputs: Sequence[Output], positions: Mapping[str, int], counts: Mapping[str, int]) -> None:
+        if self._meter is None:
+            return
+        starts = {f"{self._plan.topic}/{span.partition}": span.start for span in self._plan.spans}
+        ends = {f"{self._plan.topic}/{span.partition}": span.end for span in self._plan.spans}
+        before = starts | self._reached
+        reached = before | dict(positions)
+        self._meter.wrote(
+            {self._plan.topic: sum(reached[place] - before[place] for place in starts)},
+            Counter(output.topic for output in outputs),
+            counts,
+            sum(end - reached[place] for place, end in ends.items()),
+            time.time(),
+        )
+        self._reached = reached
 
     def close(self) -> None:
         """Close the clients. Call it after a clean stop; after a failure the process just ends."""

@@ -72,11 +72,13 @@ class ReplayWriter(TransactionalProducer):
         if self._lookup is None:
             self._lookup = KafkaConsumer(**clients.consumer(self._settings) | {"fetch_max_wait_ms": FETCH_WAIT_MS})
             self._lookup.assign([self._place])
-        self._lookup.seek(self._place, offset)
+            self._lookup.seek(self._place, offset)
+        # It reads on from the last one: after a seek it would wait for the answer to what it has asked for before.
         until = time.monotonic() + self._timeout
         while time.monotonic() < until:
-            for found in self._lookup.poll(timeout_ms=FETCH_WAIT_MS, max_records=1).get(self._place, ()):
-                return bool(found.offset == offset and found.value == value)
+            for found in self._lookup.poll(timeout_ms=FETCH_WAIT_MS).get(self._place, ()):
+                if found.offset >= offset:
+                    return bool(found.offset == offset and found.value == value)
             if self._lookup.position(self._place) > offset:
                 return False
         raise TransactionError(f"whether offset {offset} of {self._place.topic} is committed can't be read")

@@ -42,6 +42,10 @@ class Scrape:
     """End-to-end age that 99 % of its records stayed below, seconds, over the worker's life."""
     started: float = math.nan
     state_entries: float = 0.0
+    broken_sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Sources that are broken, with what is wrong with each."""
+    standby: dict[str, float] = field(default_factory=dict)
+    """Log records not read yet, by partition whose state it keeps warm for another worker; NaN is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,16 @@ def _worker(values: _Values, url: str, at: float) -> Scrape:
         age_p99=_quantile(values.get("newsmill_end_to_end_age_seconds_bucket", ()), 0.99),
         started=one("process_start_time_seconds"),
         state_entries=one("newsmill_state_entries", 0),
+        broken_sources=_broken(values.get("newsmill_source_broken", ())),
+        standby={labels["partition"]: value for labels, value in values.get("newsmill_standby_lag_records", ())},
     )
+
+
+def _broken(samples: Sequence[tuple[dict[str, str], float]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for labels, _ in samples:
+        found[labels["source"]] = (*found.get(labels["source"], ()), labels["problem"])
+    return found
 
 
 def _gateway(values: _Values, url: str, at: float) -> GatewayScrape:

@@ -1,4 +1,5 @@
-"""Find the records of an article on the topics, reading no more than the partition that its key leads to."""
+"""Find the records of an article on the topics, reading no more than the partition that its key leads to: of
+news.articles and the log on it all, where they are split by language."""
 
 from __future__ import annotations
 
@@ -29,6 +30,9 @@ KEYED_BY_ID: Final = (
     topics.TAGGED,
     topics.CLASSIFIED,
 )
+
+BY_LANGUAGE: Final = (topics.ARTICLES, topics.DEDUP_LOG)
+"""Topics that a table of languages splits, where there is one."""
 
 MOST: Final = 1_000
 """Records that are gathered, at most; an article that is crawled more often has its oldest ones shown."""
@@ -145,7 +149,9 @@ class _Reader:
 
     def keyed(self, topic: str, key: bytes) -> Iterator[Record]:
         """Yield the records of the partition on which producers put `key`."""
-        if numbers := self._numbers(topic):
+        if self._settings.dedup_routes and topic in BY_LANGUAGE:
+            yield from self.whole(topic)
+        elif numbers := self._numbers(topic):
             yield from self._read(topic, [partition_of(key, numbers, ())])
 
     def whole(self, topic: str) -> Iterator[Record]:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from newsmill import clients
 from newsmill import topics as admin
 from newsmill.engines.broker import positions
+from newsmill.engines.kafka.consumer import GroupConsumer
 from schemas import topics
 from tests.support.kafka import PATIENCE, Place, Running, each_once
 from tests.support.stages import EchoStage
@@ -70,3 +72,24 @@ def test_a_topic_that_grows_is_read_whole(place: Callable[..., Place], monkeypat
         Running.check()
         time.sleep(0.1)
     engine.stop()
+
+
+def test_what_is_committed_is_asked_of_the_broker_each_time(place: Callable[..., Place]) -> None:
+    """A poll that ends before its question is answered leaves the answer behind; it is of another time."""
+    p = place()
+    tp = TopicPartition(p.physical(topics.RAW), 0)
+    consumer: Any = GroupConsumer(**clients.consumer(p.settings), group_id=clients.group(p.settings, "ingest"))
+    consumer.assign([tp])
+    consumer.commit({tp: OffsetAndMetadata(3, "before", -1)})
+    coordinator = consumer._coordinator
+    left = coordinator._manager.call_soon(coordinator._send_offset_fetch_request, [tp])
+    coordinator._offset_fetch_futures[frozenset([tp])] = left
+    deadline = time.monotonic() + PATIENCE
+    while not left.is_done:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert left.value[tp].metadata == "before"
+    consumer.commit({tp: OffsetAndMetadata(5, "after", -1)})
+    found = consumer.committed(tp, metadata=True)
+    consumer.close(autocommit=False)
+    assert (found.offset, found.metadata) == (5, "after")

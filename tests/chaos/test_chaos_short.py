@@ -51,6 +51,27 @@ def test_kafka_loses_and_doubles_nothing(
     assert [(r.key, r.value) for r in chaos.read(topics.DUPLICATES)] == expected[topics.DUPLICATES]
 
 
+def test_kafka_hands_dedup_to_a_standby_and_back(
+    broker: LocalKafka, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan("kafka", invented(1_500, seed), 1, batch_records=25, ahead=100, times=0, seed=seed, session_timeout_s=2)
+    chaos = Chaos(plan, broker, tmp_path)
+    with chaos.running():
+        chaos.at(0.05)
+        chaos.seconds_join(["dedup"])
+        for _ in range(3):
+            chaos.second_dedup_takes_over()
+        chaos.seconds_leave("asked", ["dedup"])
+        chaos.finish()
+    with capsys.disabled():
+        print("\n" + chaos.report())
+    chaos.count.each_exactly_once(chaos.feeder.origins)
+    expected = undisturbed.embedded(plan.documents)
+    assert [(r.key, r.value) for r in chaos.read(topics.DUPLICATES)] == expected[topics.DUPLICATES]
+    decided = undisturbed.dedup(chaos.read(topics.ARTICLES))
+    assert [(r.key, r.value) for r in chaos.read(topics.DEDUP_LOG)] == decided[topics.DEDUP_LOG]
+
+
 def test_faust_loses_nothing_and_repeats_the_same_bytes(
     broker: LocalKafka, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

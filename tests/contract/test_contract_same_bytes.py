@@ -18,6 +18,7 @@ from newsmill.feed import Document, FileSource, expand
 from schemas import topics
 from tests.conftest import shared_data
 from tests.contract.conftest import BROKER_DRIVERS, MakeDriver
+from tests.support import broken_outlets
 from tests.support.driver import Item, Pair
 from workers import pipeline
 from workers.stage import Stage, StatefulStage
@@ -67,9 +68,12 @@ def paths() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def documents(paths: list[Path]) -> list[Document]:
+def documents(paths: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
+    """Of all paths, and of two outlets that break and recover."""
+    outlets = tmp_path_factory.mktemp("outlets") / "broken.ndjson"
+    outlets.write_bytes(b"\n".join(broken_outlets.lines(INGESTED_MS)))
     found: list[Document] = []
-    for path in paths:
+    for path in (*paths, outlets):
         found += itertools.islice(FileSource(expand([str(path)]), ingested_ms=INGESTED_MS), MEASURED)
     return found
 
@@ -77,7 +81,8 @@ def documents(paths: list[Path]) -> list[Document]:
 @pytest.fixture(scope="module")
 def embedded(documents: list[Document], stages: list[Stage], tmp_path_factory: pytest.TempPathFactory) -> Topics:
     """What is on each topic when all stages run in one process."""
-    sinks = {topic: ListSink() for topic in (topics.DUPLICATES, topics.CLASSIFIED, topics.DEAD_LETTERS)}
+    ends = (topics.SOURCE_HEALTH, topics.DUPLICATES, topics.CLASSIFIED, topics.DEAD_LETTERS)
+    sinks = {topic: ListSink() for topic in ends}
     chain = own(stages)
     taps = {stage.source: Tap(stage) for stage in chain[1:]}
     state = tmp_path_factory.mktemp("state")
@@ -116,6 +121,7 @@ def test_the_engines_give_the_same_bytes(
     found = {topic: driver.pairs(topic) for topic in embedded}
     driver.close()
     assert set(embedded) == {topic.name for topic in topics.TOPICS} - {topics.RAW, topics.REPLAYS}
+    assert len(found[topics.SOURCE_HEALTH]) >= broken_outlets.TOLD
     for topic in embedded:
         if topic == topics.DEAD_LETTERS:
             # Stage by stage here, in the order of the input there.

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
 
 from newsmill.cli import COMMANDS
-from newsmill.metrics import GatewayMetrics, Metrics
+from newsmill.metrics import GatewayMetrics, Metrics, ReplayMetrics
 from newsmill.settings import PREFIX, Settings
+from newsmill.sourcegauges import SourceGauges
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -20,7 +21,10 @@ VARIABLES = {PREFIX + field.name.upper() for field in dataclasses.fields(Setting
 
 def _names_of_metrics() -> set[str]:
     names = set()
-    for metric in [*vars(Metrics(CollectorRegistry())).values(), *vars(GatewayMetrics(CollectorRegistry())).values()]:
+    catalogues = (Metrics(), GatewayMetrics(), ReplayMetrics())
+    for metric in [metric for one in catalogues for metric in vars(one).values()]:
+        if isinstance(metric, SourceGauges):
+            names |= {family.name for family in metric.describe()}
         if hasattr(metric, "_name"):
             names.add(metric._name + ("_total" if isinstance(metric, Counter) else ""))
             if isinstance(metric, Histogram):

@@ -12,10 +12,11 @@ from typing import Any
 
 from newsmill.replay import isolated
 from newsmill.replay.control import Control
+from newsmill.replay.files import Form, choose
 from newsmill.replay.pace import Pace
 from newsmill.replay.progress import ReplayProgress
 from newsmill.replay.request import Request, stages_behind
-from newsmill.replay.run import Outcome, Surroundings, into_topics
+from newsmill.replay.run import Outcome, Surroundings, into_files, into_topics
 from newsmill.replay.session import Session
 from newsmill.worker import load_stage, stage_options
 from schemas import headers as h
@@ -87,16 +88,24 @@ def replay(
     *,
     on_step: Callable[[str], None] = lambda step: None,
     settings: dict[str, Any] | None = None,
+    into: str | None = None,
+    form: Form | None = None,
+    only: Sequence[str] = (),
 ) -> Outcome:
-    """Replay into a run of its own, in this process."""
+    """Replay into a run of its own, in this process; with `into` into files. Where the run writes files, `on_step` is
+    called at their steps."""
     wanted = request or Request()
     chosen = replace(place.settings, **(settings or {}))
     options = stage_options(place.settings)
     stages = [_stateless(name) or load_stage(name, options) for name in stages_behind(wanted.topic)]
-    session = Session(chosen, run, "run", on_step)
+    session = Session(chosen, run, "run", on_step if into is None else lambda step: None)
     around = Surroundings(Control(), Pace(), lambda total, done: ReplayProgress("replay", total, done=done, quiet=True))
+    asked = wanted.options(stages, options)
     try:
-        return into_topics(session, wanted, stages, wanted.options(stages, options), around)
+        if into is not None:
+            files = choose(into, form, only, stages)
+            return into_files(session, wanted, stages, asked | {"into": into}, files, around, on_step)
+        return into_topics(session, wanted, stages, asked, around)
     finally:
         session.close()
 

@@ -40,6 +40,16 @@ class EchoStage(Stage):
         return Emit("article", (Message(topics.ARTICLES, record.key or b"", value.upper()),))
 
 
+class SpeakingStage(EchoStage):
+    """news.raw -> news.articles; the value is the article's language."""
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Outcome]:
+        return [
+            Emit("article", (Message(topics.ARTICLES, r.key or b"", r.value or b"", (r.value or b"").decode()),))
+            for r in batch
+        ]
+
+
 class HangingStage(EchoStage):
     """An EchoStage whose batches do not end before `go_on` is set."""
 

@@ -53,11 +53,13 @@ class Chains:
     def keep(self, row: int, keys: U32) -> None:
         """Keep `keys` (at most `width`) in `row`, unlinked."""
         self._keys[row, : len(keys)] = keys
-        self._keys[row, len(keys) :] = 0
+        if len(keys) < self.width:
+            self._keys[row, len(keys) :] = 0
 
     def keep_one(self, row: int, key: int) -> None:
         """Keep `key` alone in `row`, unlinked."""
-        self._keys[row] = 0
+        if self.width > 1:
+            self._keys[row] = 0
         self._keys[row, 0] = key
 
     def link(self, postings: I64) -> None:

@@ -13,7 +13,7 @@ from workers.dedup import lineage
 from workers.dedup.decisions import Decision, from_us, unpack
 from workers.dedup.fingerprint import Fingerprint
 from workers.dedup.index import Hits
-from workers.dedup.links import ALIKE, Link, Links, links
+from workers.dedup.links import ALIKE, Compared, Link, Links, links
 from workers.dedup.options import DedupOptions
 from workers.dedup.state import SEVERAL, PartitionState
 from workers.dedup.table import Table
@@ -42,8 +42,16 @@ class Outcome(Struct, frozen=True):
     holders: tuple[Holder, ...] = ()
 
 
-def decide(prepared: Prepared, hits: Hits, state: PartitionState, options: DedupOptions, version: str) -> Outcome:
-    """Return the verdict on a live article; `hits` is what the state's `lookup` said of its keys."""
+def decide(
+    prepared: Prepared,
+    hits: Hits,
+    compared: Compared,
+    state: PartitionState,
+    options: DedupOptions,
+    version: str,
+) -> Outcome:
+    """Return the verdict on a live article; `hits` is what the state's `lookup` said of its keys, `compared` what it is
+    known to have in common with them."""
     article, made = prepared.article, prepared.made
     outlet = lineage.outlet(article.source)
     current = state.current(article.id)
@@ -52,18 +60,18 @@ def decide(prepared: Prepared, hits: Hits, state: PartitionState, options: Dedup
         if known >= 0:
             found = _Found(known, "recrawl.same_id_and_text", int(state.table.revision[known]))
             return _outcome(prepared, Decision("recrawl"), found, state, version)
-        return _revision(prepared, current, hits, state, options, version)
+        return _revision(prepared, current, hits, compared, state, options, version)
     first = state.text(article.content_hash)
     if first >= 0:
         found = _Found(first, "exact_copy.same_text", 1)
         if int(state.table.outlet[first]) not in (SEVERAL, outlet):
             # What two outlets publish is judged less strictly than what one does twice: there may be new links.
             before = state.part(first)
-            linked = links(made, hits, outlet, state, options, before)
+            linked = links(made, hits, outlet, state, options, before, compared)
             part = linked.part if before is None else None
             found = _Found(first, found.rule, 1, linked=linked.found, part_of_match=part)
         return _outcome(prepared, Decision("exact_copy"), found, state, version)
-    linked = links(made, hits, outlet, state, options)
+    linked = links(made, hits, outlet, state, options, compared=compared)
     if not linked.found:
         agencies = lineage.mask(names := lineage.names(prepared.origins))
         return Outcome(Decision("unique", origins=names, independent_sources=lineage.independent(agencies, 0)))
@@ -73,7 +81,13 @@ def decide(prepared: Prepared, hits: Hits, state: PartitionState, options: Dedup
 
 
 def _revision(
-    prepared: Prepared, current: int, hits: Hits, state: PartitionState, options: DedupOptions, version: str
+    prepared: Prepared,
+    current: int,
+    hits: Hits,
+    compared: Compared,
+    state: PartitionState,
+    options: DedupOptions,
+    version: str,
 ) -> Outcome:
     """A revision stays in its cluster. What its new text is linked with comes in, unless it has become another story:
     a front page must not join all that it ever showed."""
@@ -83,7 +97,8 @@ def _revision(
     before = table.fingerprint(current)
     linked, same_text = Links(), -1
     if overlap.containment >= MOSTLY:
-        linked, same_text = links(made, hits, outlet, state, options), state.text(article.content_hash)
+        linked = links(made, hits, outlet, state, options, compared=compared)
+        same_text = state.text(article.content_hash)
     found = _Found(
         current,
         "revision.same_id_other_text",

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from schemas.messages import Changes, Match
 
@@ -69,15 +71,20 @@ class Decisions:
     def __init__(self) -> None:
         self._offsets = array("q")
         self._times = array("q")
-        self._packed: list[bytes | None] = []
+        # An array of objects, with room at its end, and not a list: the cycle collector walks through all of a list.
+        self._packed: NDArray[np.object_] = np.empty(0, object)
         self._start = 0
 
     @classmethod
     def of(cls, offsets: list[int], times_us: list[int], packed: list[bytes | None]) -> Decisions:
         """Return what `dump` was called on. Raises ValueError when the lists are of different lengths."""
+        if not len(offsets) == len(times_us) == len(packed):
+            raise ValueError(f"{len(offsets)} offsets, {len(times_us)} times and {len(packed)} decisions")
         made = cls()
-        for offset, time_us, what in zip(offsets, times_us, packed, strict=True):
-            made.add(offset, time_us, what)
+        made._offsets.extend(offsets)
+        made._times.extend(times_us)
+        made._packed = np.empty(len(packed), object)
+        made._packed[:] = packed
         return made
 
     def __len__(self) -> int:
@@ -90,9 +97,14 @@ class Decisions:
 
     def add(self, offset: int, time_us: int, packed: bytes | None) -> None:
         """Append the decision on `offset`, which is above all offsets so far."""
+        count = len(self._offsets)
+        if count == len(self._packed):
+            longer = np.empty(max(1024, count * 5 // 4), object)
+            longer[:count] = self._packed
+            self._packed = longer
         self._offsets.append(offset)
         self._times.append(time_us)
-        self._packed.append(packed)
+        self._packed[count] = packed
 
     def get(self, offset: int) -> Decision | None:
         """Return the decision on `offset`, or None when it is not held (any more)."""
@@ -119,15 +131,17 @@ class Decisions:
     def back_to(self, mark: tuple[int, int]) -> None:
         """Undo everything since `mark`."""
         self._start, end = mark
-        del self._offsets[end:], self._times[end:], self._packed[end:]
+        self._packed[end : len(self._offsets)] = None
+        del self._offsets[end:], self._times[end:]
 
     def compact(self) -> None:
         """Give dropped decisions' memory back, when they are half of all."""
         if self._start > 1024 and self._start * 2 > len(self._offsets):
-            del self._offsets[: self._start], self._times[: self._start], self._packed[: self._start]
+            self._packed = self._packed[self._start : len(self._offsets)].copy()
+            del self._offsets[: self._start], self._times[: self._start]
             self._start = 0
 
     def dump(self) -> tuple[list[int], list[int], list[bytes | None]]:
         """Return (offsets, event times, packed decisions) of all that are held."""
-        start = self._start
-        return self._offsets[start:].tolist(), self._times[start:].tolist(), self._packed[start:]
+        start, end = self._start, len(self._offsets)
+        return self._offsets[start:].tolist(), self._times[start:].tolist(), self._packed[start:end].tolist()

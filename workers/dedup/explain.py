@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from schemas.codec import decode, encode
-from schemas.messages import Article, DedupLogEntry
+from schemas.messages import Article, DedupLogEntry, Part
 from schemas.topics import ARTICLES
 from workers.dedup import lineage
+from workers.dedup.differences import Differences, differences
 from workers.dedup.fingerprint import fingerprint
 from workers.dedup.options import DedupOptions
 from workers.dedup.stage import DedupStage
 from workers.dedup.table import Table
 from workers.dedup.verify import LEAST_SHARED, Look, Overlap, compare, evidence, look, needed, refusal
 from workers.stage import Emit, Record
+
+MOST_SHOWN: Final = 12
+"""Names or numbers of a kind that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Explanation:
     needed: float
     refusal: str | None
     origins: tuple[tuple[str, ...], tuple[str, ...]]
+    differ: Differences
 
 
 def explain(first: Article, second: Article, options: DedupOptions) -> Explanation:
@@ -46,8 +53,7 @@ def explain(first: Article, second: Article, options: DedupOptions) -> Explanati
     older, newer = (fingerprint(article.headline, article.body) for article in (first, second))
     table = Table()
     table.grow(1)
-    table.set_fingerprint(0, older)
-    table.outlet[0] = lineage.outlet(first.source)
+    table.put(0, older, outlet=lineage.outlet(first.source))
     overlap = compare(newer, table, np.array([0]), lineage.outlet(second.source))[0]
     seen = look(newer, older)
     return Explanation(
@@ -59,6 +65,7 @@ def explain(first: Article, second: Article, options: DedupOptions) -> Explanati
         needed=needed(overlap, seen, options),
         refusal=refusal(overlap, None, options) or refusal(overlap, seen, options),
         origins=(_origins(first), _origins(second)),
+        differ=differences(f"{first.headline}\n\n{first.body}", f"{second.headline}\n\n{second.body}"),
     )
 
 
@@ -89,7 +96,9 @@ def lines(found: Explanation, options: DedupOptions) -> list[str]:
         f"openings in common: {seen.opening:.2f} of 2; longest stretch of one text's own: {seen.gap:.2f} of it",
         f"evidence for one story: {found.evidence:.2f} (here at least {found.needed:.2f}"
         + (", as both are of one outlet)" if overlap.same_outlet else ")"),
+        *_differing(found.differ),
         f"agencies credited: {', '.join(found.origins[0]) or 'none'}; {', '.join(found.origins[1]) or 'none'}",
+        *_linked(entry),
     ]
     if entry.changes is not None:
         changes = entry.changes
@@ -98,6 +107,44 @@ def lines(found: Explanation, options: DedupOptions) -> list[str]:
             f"{changes.paragraphs_removed} gone, {changes.words:+d} words, {changes.numbers} other numbers"
         )
     return out
+
+
+def _differing(differ: Differences) -> list[str]:
+    """What the texts themselves say differently: all of it, where the figures above are of samples."""
+    out = []
+    for what, (first, second), common in (
+        ("names", differ.names, differ.common_names),
+        ("numbers", differ.numbers, differ.common_numbers),
+    ):
+        if first or second or common:
+            out.append(
+                f"{what}: {common} in both; in the first alone: {_some(first)}; in the second alone: {_some(second)}"
+            )
+    if differ.beside:
+        said = [f"{word} ({first}; {second})" for word, first, second in differ.beside]
+        out.append(f"other numbers beside the same word: {_some(said)}")
+    return out
+
+
+def _linked(entry: DedupLogEntry) -> list[str]:
+    """Which cluster the second is in, over what, and who is behind it."""
+    if entry.match is None:
+        return [f"linked: no; the second begins the cluster {entry.cluster_id}"]
+    out = [f"linked: with {entry.match.article_id}, in the cluster {entry.cluster_id}"]
+    if entry.part is not None:
+        out.append(f"the story is a part of the second text: {_share(entry.part)} of it")
+    out += [f"the story is a part of the first text: {_share(held.part)} of it" for held in entry.holders]
+    out.append(f"independent sources of the cluster: {entry.independent_sources}")
+    return out
+
+
+def _share(part: Part) -> str:
+    return f"from {part.start / 256:.0%} to {part.end / 256:.0%}"
+
+
+def _some(items: Sequence[str]) -> str:
+    shown = ", ".join(items[:MOST_SHOWN])
+    return f"{shown} and {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else shown or "none"
 
 
 def _origins(article: Article) -> tuple[str, ...]:

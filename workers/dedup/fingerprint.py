@@ -27,12 +27,13 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.dedup.letters import U64, Bools, Ints, mix, words
+from workers.dedup.letters import U64, Ints, mix, words
 from workers.dedup.sizes import KEYS, NAMES, NUMBERS, PAIRS, PARAGRAPHS
 
 FINGERPRINT_VERSION: Final = "kmv2"
@@ -50,7 +51,9 @@ _GROUP: Final = 64
 """Texts that are worked on together: enough to spread the cost of a numpy call, few enough to stay in the cache."""
 _GROUP_CHARS: Final = 40000
 _FACTORS: Final = tuple(np.uint64(pow(0x9E3779B97F4A7C15, n, 2**64)) for n in range(2, 12))
-_LOWEST_EXPONENT: Final = (127 + 16) << 12
+_LOWEST_EXPONENT: Final = np.uint32((127 + 16) << 12)
+_BESIDE: Final = np.array(_FACTORS[8:10], np.uint64)
+_NOWHERE: Final = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +119,15 @@ class Fingerprint:
         size = _HEADER.size + 3 * pairs + 4 * keys + 2 * names + 3 * numbers + 2 * paragraphs
         if len(data) != size or oversized or cut_short:
             raise ValueError(f"not a fingerprint: {len(data)} bytes for {pairs}, {keys}, {names} and {numbers} hashes")
-        at = _HEADER.size
-
-        def take(kind: str, count: int) -> NDArray[np.unsignedinteger]:
-            nonlocal at
-            part = np.frombuffer(data, kind, count, at)
-            at += part.nbytes
-            return part.astype(part.dtype.newbyteorder("="))
-
+        at = accumulate((_HEADER.size, 2 * pairs, pairs, 4 * keys, 2 * names, 2 * numbers, numbers))
         return cls(
-            pairs=take("<u2", pairs).astype(np.uint16, copy=False),
-            places=take("u1", pairs).astype(np.uint8, copy=False),
-            keys=take("<u4", keys).astype(np.uint32, copy=False),
-            names=take("<u2", names).astype(np.uint16, copy=False),
-            contexts=take("<u2", numbers).astype(np.uint16, copy=False),
-            values=take("u1", numbers).astype(np.uint8, copy=False),
-            paragraphs=take("<u2", paragraphs).astype(np.uint16, copy=False),
+            pairs=np.frombuffer(data, "<u2", pairs, next(at)).astype(np.uint16, copy=False),
+            places=np.frombuffer(data, np.uint8, pairs, next(at)),
+            keys=np.frombuffer(data, "<u4", keys, next(at)).astype(np.uint32, copy=False),
+            names=np.frombuffer(data, "<u2", names, next(at)).astype(np.uint16, copy=False),
+            contexts=np.frombuffer(data, "<u2", numbers, next(at)).astype(np.uint16, copy=False),
+            values=np.frombuffer(data, np.uint8, numbers, next(at)),
+            paragraphs=np.frombuffer(data, "<u2", paragraphs, next(at)).astype(np.uint16, copy=False),
             whole=whole,
             headline=headline,
             length=length,
@@ -168,17 +164,19 @@ def fingerprints(texts: Sequence[tuple[str, str]]) -> list[Fingerprint]:
 
 def _group(texts: Sequence[tuple[str, str]]) -> list[Fingerprint]:
     found = words([f"{headline}\n\n{body}" for headline, body in texts])
-    text = found.text.astype(np.uint64)
-    names = _sorted_distinct(text[found.named] << np.uint64(16) | _top(mix(found.hashes[found.named]), 16))
+    named = np.flatnonzero(found.named)
+    names = found.text.take(named) << np.uint64(16) | _top(mix(found.hashes.take(named)), 16)
+    names = _sorted_distinct(names)
     names = names[names & np.uint64(END) != END]
-    hashes, text, number = found.hashes[found.content], text[found.content], found.number[found.content]
-    pairs, pair_text = _shingles(hashes, text, 2)
-    same = _same_text(text, 2)
-    place = _places(found.text[found.content], len(texts))[: len(same)][same]
-    keyed = _sorted_distinct(pair_text << np.uint64(24) | _squeezed(pairs) << np.uint64(8) | place, 8)
-    triples, triple_text = _shingles(hashes, text, 3)
-    keys = _sorted_distinct(triple_text << np.uint64(32) | _top(triples, 32))
-    numbers = _numbers(hashes, text, number)
+    at = np.flatnonzero(found.content)
+    hashes, text = found.hashes.take(at), found.text.take(at)
+    places = _places(text, len(texts))
+    pairs = _shingles(hashes, 2)
+    pairs = text[: len(pairs)] << np.uint64(24) | _squeezed(pairs) << np.uint64(8) | places[: len(pairs)]
+    keyed = _sorted_distinct(_in_one_text(pairs, text), 8)
+    triples = _shingles(hashes, 3)
+    keys = _sorted_distinct(_in_one_text(text[: len(triples)] << np.uint64(32) | _top(triples, 32), text))
+    numbers = _numbers(hashes, text, np.flatnonzero(found.number.take(at)))
     which = np.arange(len(texts) + 1, dtype=np.uint64)
     cuts = [
         np.searchsorted(part, which << np.uint64(shift)).tolist()
@@ -187,7 +185,7 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Fingerprint]:
     pairs_16, places_8 = (keyed >> np.uint64(8)).astype(np.uint16), keyed.astype(np.uint8)
     keys_32, names_16 = keys.astype(np.uint32), names.astype(np.uint16)
     contexts_16, values_8 = (numbers >> np.uint64(8)).astype(np.uint16), numbers.astype(np.uint8)
-    lengths = np.bincount(found.text, minlength=len(texts)).tolist()
+    lengths = np.diff(np.searchsorted(found.text, which)).tolist()
     out = []
     for n, (headline, body) in enumerate(texts):
         (p, p_end), (t, t_end), (m, m_end), (c, c_end) = ((cut[n], cut[n + 1]) for cut in cuts)
@@ -210,8 +208,8 @@ def _group(texts: Sequence[tuple[str, str]]) -> list[Fingerprint]:
 
 def _paragraphs(body: str) -> U16:
     """A hash of each of the first paragraphs, as they are written."""
-    parts = body.split("\n\n", PARAGRAPHS)[:PARAGRAPHS] if body else []
-    return np.array([zlib.crc32(part.encode("utf-8", "surrogatepass")) & 0xFFFF for part in parts], np.uint16)
+    parts = body.encode("utf-8", "surrogatepass").split(b"\n\n", PARAGRAPHS)[:PARAGRAPHS] if body else []
+    return np.array([zlib.crc32(part) & 0xFFFF for part in parts], np.uint16)
 
 
 def _headline(headline: str) -> int:
@@ -219,41 +217,44 @@ def _headline(headline: str) -> int:
     return zlib.crc32(" ".join(headline.casefold().split()).encode("utf-8", "surrogatepass")) & 0xFFFF
 
 
-def _places(text: Ints, texts: int) -> U64:
-    """Place of each word in its text, in 256ths of the text."""
-    counts = np.bincount(text, minlength=texts)
-    first = np.cumsum(counts) - counts
-    return ((np.arange(len(text)) - first[text]) * 256 // counts[text]).astype(np.uint64)
+def _places(text: U64, texts: int) -> U64:
+    """Place of each word in its text, in 256ths of the text; `text` ascends."""
+    edges = np.searchsorted(text, np.arange(texts + 1, dtype=np.uint64))
+    counts = np.diff(edges)
+    at = np.arange(len(text)) - np.repeat(edges[:-1], counts)
+    # Exact: a fraction below a whole number differs from it by more than a float64 rounds.
+    places: U64 = (at * 256.0 / np.repeat(counts, counts)).astype(np.uint64)
+    return places
 
 
-def _same_text(text: U64, size: int) -> Bools:
-    """Which runs of `size` words lie in one text."""
-    same: Bools = text[: max(0, len(text) - size + 1)] == text[size - 1 :]
-    return same
-
-
-def _shingles(hashes: U64, text: U64, size: int) -> tuple[U64, U64]:
-    """64-bit hashes of all runs of `size` words, and the text of each."""
+def _shingles(hashes: U64, size: int) -> U64:
+    """64-bit hashes of all runs of `size` words, those from one text into the next among them."""
     count = max(0, len(hashes) - size + 1)
     total = hashes[:count] * _FACTORS[1]
     for at in range(1, size):
-        total = total + hashes[at : at + count] * _FACTORS[1 + 2 * at]
-    same = _same_text(text, size)
-    return mix(total[same]), text[:count][same]
+        total += hashes[at : at + count] * _FACTORS[1 + 2 * at]
+    return mix(total)
 
 
-def _numbers(hashes: U64, text: U64, number: Bools) -> U64:
-    """text << 24 | context << 8 | value for each number with each of the two words beside it."""
-    out = []
-    last = len(hashes) - 1
-    at = np.flatnonzero(number)
-    for step, factor in ((1, _FACTORS[8]), (-1, _FACTORS[9])):
-        beside = at + step
-        inside = at[(beside >= 0) & (beside <= last)]
-        inside = inside[text[inside] == text[inside + step]]
-        context = np.minimum(_top(mix(hashes[inside + step] * factor), 16), np.uint64(END - 1))
-        out.append(text[inside] << np.uint64(24) | context << np.uint64(8) | _top(mix(hashes[inside]), 8))
-    return _sorted_distinct(np.concatenate(out))
+def _in_one_text(shingles: U64, text: U64) -> U64:
+    """Put out of the way (last when sorted) those that go from one text into the next; `text` is of each word."""
+    count = len(shingles)
+    shingles[text[:count] != text[len(text) - count :]] = _NOWHERE
+    return shingles
+
+
+def _numbers(hashes: U64, text: U64, at: Ints) -> U64:
+    """text << 24 | context << 8 | value for each number, in the places `at`, with each of the two words beside it."""
+    if not len(at):
+        return np.empty(0, np.uint64)
+    beside = np.concatenate([np.minimum(at + 1, len(hashes) - 1), np.maximum(at - 1, 0)])
+    factors, at = np.repeat(_BESIDE, len(at)), np.concatenate([at, at])
+    texts = text.take(at)
+    inside = np.flatnonzero((texts == text.take(beside)) & (at != beside))
+    at, beside = at.take(inside), beside.take(inside)
+    context = np.minimum(_top(mix(hashes.take(beside) * factors.take(inside)), 16), np.uint64(END - 1))
+    value = _top(mix(hashes.take(at)), 8)
+    return _sorted_distinct(texts.take(inside) << np.uint64(24) | context << np.uint64(8) | value)
 
 
 def _top(values: U64, bits: int) -> U64:
@@ -263,8 +264,9 @@ def _top(values: U64, bits: int) -> U64:
 def _squeezed(values: U64) -> U64:
     """16 bits of each hash: those of its 32 highest bits as a float32, whose order is theirs. Below `END`."""
     floats = _top(values, 32).astype(np.float32).view(np.uint32)
-    short = (floats >> np.uint32(11)).astype(np.int64) - _LOWEST_EXPONENT
-    return np.clip(short, 0, END - 1).astype(np.uint64)
+    short = np.maximum(floats >> np.uint32(11), _LOWEST_EXPONENT) - _LOWEST_EXPONENT
+    squeezed: U64 = np.minimum(short, np.uint32(END - 1)).astype(np.uint64)
+    return squeezed
 
 
 def _sorted_distinct(values: U64, payload: int = 0) -> U64:

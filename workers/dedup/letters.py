@@ -24,7 +24,10 @@ _SHORT: Final = 3
 _SHORT_WORD_SCRIPTS_END: Final = 0x0590
 
 _SEPARATOR, _WORD, _IDEOGRAPH, _POINT = 0, 1, 2, 4
-_IN_WORD: Final = np.uint8(3)
+_IN_WORD: Final = 3
+_KIND_SHIFT: Final = 29
+_LOWER: Final = 0x1FFFF
+_DIGIT, _UPPER, _SMALL, _CASELESS, _SPACE, _COMMA, _LATE = (1 << bit for bit in range(17, 24))
 _BETWEEN: Final = "\n\n"
 
 
@@ -38,7 +41,7 @@ class Words:
     """
 
     hashes: U64
-    text: Ints
+    text: U64
     number: Bools
     named: Bools
     content: Bools
@@ -52,33 +55,30 @@ def words(texts: Sequence[str]) -> Words:
     """
     normal = [text if text.isascii() else unicodedata.normalize("NFKC", text) for text in texts]
     # Lone surrogates can't be in a valid record; "surrogatepass" keeps this a total function all the same.
-    codes: U32 = np.frombuffer(_BETWEEN.join(normal).encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint32)
-    # The tables cover the Basic Multilingual Plane; what lies beyond (mostly rare ideographs) is folded into it.
-    np.copyto(codes, _BEYOND, where=codes > 0xFFFF)
+    codes: U32 = np.frombuffer(_BETWEEN.join(normal).encode("utf-32-le", "surrogatepass"), "<u4")
+    # The table covers the Basic Multilingual Plane; what lies beyond (mostly rare ideographs) is folded into it.
+    if codes.max(initial=0) > 0xFFFF:
+        codes = np.where(codes > 0xFFFF, _BEYOND, codes)
+    # `take` is several times faster than indexing, and one table of all properties than one for each.
+    letters: U32 = _LETTERS.take(codes)
     begins = np.cumsum([0] + [len(text) + len(_BETWEEN) for text in normal])
-    kinds = _KIND[codes]
-    codes, kinds, begins = _join_numbers(codes, kinds, begins)
-    kinds &= _IN_WORD
-    starts, ends = _bounds(kinds)
-    counts = np.diff(np.searchsorted(starts, begins))
-    text = np.repeat(np.arange(len(texts)), counts)
+    letters, begins = _join_numbers(letters, begins)
+    starts, ends, ideographs = _bounds(((letters >> _KIND_SHIFT) & _IN_WORD).astype(np.uint8))
+    text = np.repeat(np.arange(len(texts), dtype=np.uint64), np.diff(np.searchsorted(starts, begins)))
     if not len(starts):
         nothing = np.zeros(0, bool)
         return Words(np.zeros(0, np.uint64), text, nothing, nothing, nothing)
-    hashes = _hashes(codes, starts, ends)
-    first = codes[starts]
-    number, caseless = _DIGIT[first], _CASELESS[first]
-    ideograph = kinds[starts] == _IDEOGRAPH
-    if ideograph.any():
-        hashes = _widen(hashes, text, ideograph)
+    hashes = _hashes(letters, starts, ends)
+    first = letters.take(starts)
+    number, caseless = (first & _DIGIT) != 0, (first & _CASELESS) != 0
     long = ends - starts > _SHORT
-    return Words(
-        hashes,
-        text,
-        number,
-        ~number & (_named(codes, starts) | (caseless & (long | ideograph))),
-        long | number | ideograph | (first >= _SHORT_WORD_SCRIPTS_END),
-    )
+    kept = long | ((first & (_DIGIT | _LATE)) != 0)
+    if ideographs:
+        ideograph = (first >> _KIND_SHIFT) == _IDEOGRAPH
+        hashes = _widen(hashes, text, ideograph)
+        kept |= ideograph
+        long |= ideograph
+    return Words(hashes, text, number, ~number & (_named(letters, starts, first) | (caseless & long)), kept)
 
 
 def mix(values: U64) -> U64:
@@ -88,52 +88,55 @@ def mix(values: U64) -> U64:
     return values ^ (values >> np.uint64(31))
 
 
-def _join_numbers(codes: U32, kinds: U8, begins: Ints) -> tuple[U32, U8, Ints]:
+def _join_numbers(letters: U32, begins: Ints) -> tuple[U32, Ints]:
     """Leave out points and commas between digits; `begins` moves along."""
-    points = np.flatnonzero(kinds[1:-1] == _POINT) + 1
-    points = points[_DIGIT[codes[points - 1]] & _DIGIT[codes[points + 1]]]
+    points = np.flatnonzero(letters[1:-1] >= _POINT << _KIND_SHIFT) + 1
+    points = points[(letters.take(points - 1) & letters.take(points + 1) & _DIGIT) != 0]
     if not len(points):
-        return codes, kinds, begins
-    keep = np.ones(len(codes), bool)
+        return letters, begins
+    keep = np.ones(len(letters), bool)
     keep[points] = False
-    return codes[keep], kinds[keep], begins - np.searchsorted(points, begins)
+    return letters.compress(keep), begins - np.searchsorted(points, begins)
 
 
-def _bounds(kinds: U8) -> tuple[Ints, Ints]:
-    """Return where words start and end (exclusive). Each ideograph is a word of its own."""
+def _bounds(kinds: U8) -> tuple[Ints, Ints, bool]:
+    """Return where words start and end (exclusive), and whether some are ideographs: each is a word of its own."""
     word = np.zeros(len(kinds) + 2, np.uint8)
     word[1:-1] = kinds
     before, after = word[:-1], word[1:]
     change = before != after
+    if word.max() < _IDEOGRAPH:
+        edges = np.flatnonzero(change)
+        return edges[::2].copy(), edges[1::2].copy(), False
     single = (before == _IDEOGRAPH) | (after == _IDEOGRAPH)
     change |= single
     starts = np.flatnonzero(change & (after != _SEPARATOR))
     ends = np.flatnonzero(change & (before != _SEPARATOR))
-    return starts, ends
+    return starts, ends, True
 
 
-def _hashes(codes: U32, starts: Ints, ends: Ints) -> U64:
+def _hashes(letters: U32, starts: Ints, ends: Ints) -> U64:
     """Polynomial hash of each word's lower-cased letters, modulo 2**32, from sums over the whole text."""
-    count = len(codes)
+    count = len(letters)
     powers, inverses = (_POWERS, _INVERSES) if count <= _TABLED else _powers(count)
-    terms = _LOWER[codes]
+    terms = letters & _LOWER
     terms *= powers[:count]
-    sums = np.zeros(count + 1, np.uint32)
+    sums = np.empty(count + 1, np.uint32)
+    sums[0] = 0
     np.cumsum(terms, dtype=np.uint32, out=sums[1:])
-    return mix(((sums[ends] - sums[starts]) * inverses[starts]).astype(np.uint64))
+    return mix(((sums.take(ends) - sums.take(starts)) * inverses.take(starts)).astype(np.uint64))
 
 
-def _named(codes: U32, starts: Ints) -> Bools:
+def _named(letters: U32, starts: Ints, first: U32) -> Bools:
     """Which words have a capital and follow a small letter or a comma and one space: names, not sentence starts."""
-    before = codes[np.maximum(starts - 1, 0)]
-    earlier = codes[np.maximum(starts - 2, 0)]
+    before, earlier = letters.take(starts - 1, mode="clip"), letters.take(starts - 2, mode="clip")
     found: Bools = (
-        _UPPER[codes[starts]] & (before == ord(" ")) & (_SMALL[earlier] | (earlier == ord(","))) & (starts >= 2)
+        ((first & _UPPER) != 0) & ((before & _SPACE) != 0) & ((earlier & (_SMALL | _COMMA)) != 0) & (starts >= 2)
     )
     return found
 
 
-def _widen(hashes: U64, text: Ints, ideograph: Bools) -> U64:
+def _widen(hashes: U64, text: U64, ideograph: Bools) -> U64:
     second, third = np.zeros_like(hashes), np.zeros_like(hashes)
     second[:-1] = np.where(text[:-1] == text[1:], hashes[1:], 0)
     third[:-2] = np.where(text[:-2] == text[2:], hashes[2:], 0)
@@ -156,26 +159,29 @@ def _powers(count: int) -> tuple[U32, U32]:
     return out[0], out[1]
 
 
-def _tables() -> tuple[U8, Bools, Bools, Bools, Bools, U32]:
-    """For each code point of the Basic Multilingual Plane: its kind; whether it is a digit, a capital, a small letter,
-    a letter without case; its lower case, plus one (so that no letter counts as nothing)."""
-    kind = np.zeros(0x10000, np.uint8)
-    digit, upper, small, caseless = (np.zeros(0x10000, bool) for _ in range(4))
-    lower = np.arange(1, 0x10001, dtype=np.uint32)
+def _letters() -> U32:
+    """What each code point of the Basic Multilingual Plane is: its lower case, plus one (so that no letter counts as
+    nothing), in the lowest 17 bits; its kind in the highest 3; between them whether it is a digit, a capital, a small
+    letter, a letter without case, a space, a comma, or of a script without short function words."""
+    kind, lower, flags = (
+        np.zeros(0x10000, np.uint32),
+        np.arange(1, 0x10001, dtype=np.uint32),
+        np.zeros(0x10000, np.uint32),
+    )
+    of_category = {"Nd": _DIGIT, "Lu": _UPPER, "Lt": _UPPER, "Ll": _SMALL, "Lo": _CASELESS}
     for code in range(0x10000):
         char = chr(code)
         category = unicodedata.category(char)
         if category[0] in "LMN":
             kind[code] = _IDEOGRAPH if category == "Lo" and _is_unspaced(code) else _WORD
-        digit[code] = category == "Nd"
-        upper[code] = category in ("Lu", "Lt")
-        small[code] = category == "Ll"
-        caseless[code] = category == "Lo"
+        flags[code] = of_category.get(category, 0)
         folded = char.lower()
         if len(folded) == 1:
             lower[code] = ord(folded) + 1
     kind[[ord(","), ord(".")]] = _POINT
-    return kind, digit, upper, small, caseless, lower
+    flags[ord(" ")], flags[ord(",")] = _SPACE, _COMMA
+    flags[_SHORT_WORD_SCRIPTS_END:] |= np.uint32(_LATE)
+    return kind << np.uint32(_KIND_SHIFT) | flags | lower
 
 
 def _is_unspaced(code: int) -> bool:
@@ -192,4 +198,4 @@ def _is_unspaced(code: int) -> bool:
 
 _BEYOND: Final = np.uint32(0x9FA5)
 _POWERS, _INVERSES = _powers(_TABLED)
-_KIND, _DIGIT, _UPPER, _SMALL, _CASELESS, _LOWER = _tables()
+_LETTERS = _letters()

@@ -97,6 +97,7 @@ _PLACE_OF: Final = dict(_SPELLINGS)
 _WORD: Final = re.compile(r"\w+")
 _MARKS: Final = "()[]/,.:;-–—*•&＝=|+（）【】'’\"”“«»。、"
 """What can stand right beside a name. Replacing them is several times faster than finding words by pattern."""
+_ASCII_MARKS: Final = {ord(mark): " " for mark in _MARKS if mark.isascii()}
 _UNSPACED: Final = tuple(item for item in _SPELLINGS if "\u2fff" < item[0][0] < "\ud7a4")
 """Spellings in scripts without spaces, where a name is not a word of its own."""
 _BY_WORD: Final = {
@@ -135,8 +136,11 @@ def origins(body: str, authors: Sequence[str]) -> tuple[int, ...]:
     byline = "\n".join(author[:_LONGEST_CREDIT] for author in authors)
     window = f"{head}\n{tail}\n{byline}"
     plain = window
-    for mark in _MARKS:
-        plain = plain.replace(mark, " ")
+    if window.isascii():
+        plain = window.translate(_ASCII_MARKS)
+    else:
+        for mark in _MARKS:
+            plain = plain.replace(mark, " ")
     there = [spelling for word in _BY_WORD.keys() & set(plain.split()) for spelling in _BY_WORD[word]]
     if not window.isascii():
         there.extend(_UNSPACED)

@@ -65,8 +65,8 @@ def dump(state: PartitionState, options: DedupOptions, version: str) -> bytes:
             offsets=offsets,
             times_us=times,
             decided=decided,
-            urls=[table.urls[row] for row in rows.tolist()],
-            row_decisions=[table.decisions[row] for row in rows.tolist()],
+            urls=table.urls[rows].tolist(),
+            row_decisions=table.decisions[rows].tolist(),
         )
     )
     parts = [MAGIC, _LENGTH.pack(len(header)), header]
@@ -136,8 +136,7 @@ def _state(header: _Header, data: memoryview, options: DedupOptions) -> Partitio
     state.by_key.chains.rebuild(keys, in_keys)
     state.last_offset, state.watermark_us = header.last_offset, header.watermark_us
     state.next_seq, state.entries = header.next_seq, count
-    for row in range(count):
-        state.queue(row)
+    state.queue_all(count)
     return state
 
 

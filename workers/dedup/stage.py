@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -16,12 +17,15 @@ from workers.dedup.decide import Prepared, decide, known_revision, recall
 from workers.dedup.decisions import Decision, from_us, to_us
 from workers.dedup.fingerprint import EMPTY, FINGERPRINT_VERSION, Fingerprint, fingerprints
 from workers.dedup.index import Hits
+from workers.dedup.links import Compared, compare_all
 from workers.dedup.options import DedupOptions
 from workers.dedup.state import PartitionState
 from workers.stage import Emit, Message, Outcome, Record, Reject, StatefulStage, StateVersionError
 
 _CHUNK = 512
 """Log records that are folded together: looking up keys is much cheaper for many at once."""
+
+_Found = tuple[Hits, Compared]
 
 _LONGEST_URL = 2_000
 """A longer URL is not kept as evidence: the state must stay small."""
@@ -74,17 +78,20 @@ class DedupStage(StatefulStage):
             for item in decoded
         ]
 
-    def _look_up(self, batch: Sequence[Record], prepared: Sequence[Prepared | Reject]) -> list[Hits | None]:
-        """Look up the keys of all articles at once, partition by partition."""
-        found: list[Hits | None] = [None] * len(batch)
+    def _look_up(self, batch: Sequence[Record], prepared: Sequence[Prepared | Reject]) -> list[_Found | None]:
+        """Look up all articles at once, and compare them with what their keys find, partition by partition."""
+        found: list[_Found | None] = [None] * len(batch)
         places: dict[int, list[int]] = {}
         for n, (record, done) in enumerate(zip(batch, prepared, strict=True)):
             if not isinstance(done, Reject):
                 places.setdefault(record.partition, []).append(n)
         for partition, here in places.items():
-            keys = [done.made.keys for n in here if not isinstance(done := prepared[n], Reject)]
-            for n, hits in zip(here, self._state(partition).lookup(keys), strict=True):
-                found[n] = hits
+            items = [done for n in here if not isinstance(done := prepared[n], Reject)]
+            state, made = self._state(partition), [item.made for item in items]
+            state.fetch([item.article.id for item in items], [item.article.content_hash for item in items])
+            hits = state.lookup([one.keys for one in made])
+            for n, both in zip(here, zip(hits, compare_all(made, hits, state), strict=True), strict=True):
+                found[n] = both
         return found
 
     def commit(self) -> None:
@@ -132,6 +139,7 @@ class DedupStage(StatefulStage):
     def _fold(self, partition: int, entries: Iterable[tuple[DedupLogEntry, Fingerprint, int]]) -> None:
         state, remaining = self._state(partition), iter(entries)
         while chunk := list(islice(remaining, _CHUNK)):
+            state.fetch([entry.id for entry, _, _ in chunk], [entry.content_hash for entry, _, _ in chunk])
             looked_up = state.lookup([made.keys for _, made, _ in chunk])
             for (entry, made, offset), hits in zip(chunk, looked_up, strict=True):
                 state.apply(entry, made, offset, hits)
@@ -158,20 +166,24 @@ class DedupStage(StatefulStage):
         """Return the articles that it may hold over the partitions that it has."""
         return self.options.max_entries * max(1, len(self._states))
 
+    def reach(self) -> timedelta:
+        """Return the window in which copies are looked for."""
+        return self.options.window
+
     def _state(self, partition: int) -> PartitionState:
         state = self._states.get(partition)
         if state is None:
             state = self._states[partition] = PartitionState(self.options)
         return state
 
-    def _process(self, record: Record, prepared: Prepared | Reject, hits: Hits | None) -> Outcome:
-        if isinstance(prepared, Reject) or hits is None:
+    def _process(self, record: Record, prepared: Prepared | Reject, found: _Found | None) -> Outcome:
+        if isinstance(prepared, Reject) or found is None:
             return prepared if isinstance(prepared, Reject) else Reject("bad_article")
         article, state = prepared.article, self._state(record.partition)
         replayed = headers.get(record.headers, headers.REPLAY) is not None
         try:
             if not replayed and record.offset > state.last_offset:
-                return self._decide(prepared, hits, state, record.offset)
+                return self._decide(prepared, *found, state, record.offset)
             decision = None if replayed else state.decisions.get(record.offset)
             decision = decision or recall(article, state)
             if decision is None:
@@ -180,11 +192,11 @@ class DedupStage(StatefulStage):
         except InvalidMessage as error:
             return Reject("bad_article", str(error))
 
-    def _decide(self, prepared: Prepared, hits: Hits, state: PartitionState, offset: int) -> Emit:
+    def _decide(self, prepared: Prepared, hits: Hits, compared: Compared, state: PartitionState, offset: int) -> Emit:
         article, made = prepared.article, prepared.made
         time_us = to_us(article.fetched_at or article.ingested_at)
         state.advance(time_us)
-        found = decide(prepared, hits, state, self.options, self.version)
+        found = decide(prepared, hits, compared, state, self.options, self.version)
         decision = found.decision
         # A copy word for word teaches nothing: its fingerprint is the other's.
         learns = decision.verdict not in ("exact_copy", "recrawl")
@@ -249,7 +261,7 @@ class DedupStage(StatefulStage):
         return Emit("not_checked", (message,))
 
     def _unique(self, article: Article, decision: Decision, verdict: str | None = None) -> bytes:
-        fields = {name: getattr(article, name) for name in Article.__struct_fields__}
+        fields = msgspec.structs.asdict(article)
         fields.update(
             processing=self._stamped(article),
             verdict=verdict or decision.verdict,

@@ -6,7 +6,6 @@ Changes since the last `commit` can be taken back: rows are added and marked dea
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from workers.dedup.decisions import Decision, Decisions, pack, to_us
 from workers.dedup.fingerprint import EMPTY, U32, Fingerprint
 from workers.dedup.index import Hits, Index
 from workers.dedup.options import DedupOptions
+from workers.dedup.queue import Item, Oldest
 from workers.dedup.sizes import KEYS
 from workers.dedup.table import Table, words
 
@@ -35,7 +35,6 @@ SEVERAL: Final = 0
 """Stands for the outlet of a text that several have published: it is nobody's alone."""
 
 NEVER: Final = -(1 << 62)
-_HEAP_ZERO: Final = 1 << 60
 _LOW: Final = 0xFFFFFFFF
 
 
@@ -56,11 +55,11 @@ class PartitionState:
         self.entries = 0
         self._used = 0
         self._free: list[int] = []
-        self._oldest: list[int] = []
+        self._oldest = Oldest()
         self._added: list[int] = []
         self._killed: list[int] = []
         self._changed: list[tuple[str, int, Any]] = []
-        self._popped: list[int] = []
+        self._popped: list[Item] = []
         self._before: tuple[int, int, int, int, tuple[int, int]] | None = None
 
     # ---- reading --------------------------------------------------------------------------------------------------
@@ -114,6 +113,11 @@ class PartitionState:
         """Look up the keys of several articles together, before the first of them is applied."""
         return self.by_key.lookup(keys, self.table.alive)
 
+    def fetch(self, ids: Sequence[str], content_hashes: Sequence[str]) -> None:
+        """Look up articles and texts together, which are likely to be asked for before the next commit."""
+        for index, digests in ((self.by_id, ids), (self.by_text, content_hashes)):
+            index.fetch([words(digest)[1] & _LOW for digest in digests], self.table.alive)
+
     def part(self, row: int) -> Part | None:
         """Return which part of the text in `row` is the story of its cluster, None when that isn't known to be a part
         alone."""
@@ -121,17 +125,15 @@ class PartitionState:
         return Part(start=start, end=end) if end else None
 
     def candidates(self, keys: U32, hits: Hits) -> NDArray[np.int64]:
-        """Return up to `MOST_CANDIDATES` rows that share some of `keys`: most in common first, then the oldest.
-        `hits` is what `lookup` said of them."""
+        """Return up to `MOST_CANDIDATES` rows that share some of `keys`: those with the most in common, then the
+        oldest. `hits` is what `lookup` said of them."""
         places, found = self.by_key.live(hits, keys, self.table.alive)
-        if not len(found):
-            return found
+        if len(found) <= MOST_CANDIDATES:
+            return found if len(found) < 2 else np.array(sorted(set(found.tolist())), np.int64)
         # A key that few share says more than one that many share.
         shares = MOST_POSTINGS // np.minimum(np.bincount(places, minlength=len(keys)), MOST_POSTINGS)[places]
         rows, which = np.unique(found, return_inverse=True)
         weights = np.bincount(which, weights=shares).astype(np.int64)
-        if len(rows) == 1:
-            return rows
         return rows[np.lexsort((self.table.seq[rows], -weights))[:MOST_CANDIDATES]]
 
     def nbytes(self) -> int:
@@ -203,8 +205,8 @@ class PartitionState:
         for row in reversed(self._added):
             self.table.alive[row] = False
             self._release(row)
-        for key in self._popped:
-            heapq.heappush(self._oldest, key)
+        for item in self._popped:
+            self._oldest.push(item)
         self.last_offset, self.watermark_us, self.next_seq, self.entries, mark = self._before
         self.decisions.back_to(mark)
         self._forget_changes()
@@ -221,8 +223,13 @@ class PartitionState:
 
     def queue(self, row: int) -> None:
         """Enter `row` into the queue of the oldest."""
-        last_us, seq = int(self.table.last_us[row]), int(self.table.seq[row])
-        heapq.heappush(self._oldest, (last_us + _HEAP_ZERO) << 96 | seq << 32 | row)
+        self._oldest.push((int(self.table.last_us[row]), int(self.table.seq[row]), row))
+
+    def queue_all(self, rows: int) -> None:
+        """Enter the first `rows` rows into the queue of the oldest."""
+        last_us, seq = self.table.last_us[:rows], self.table.seq[:rows]
+        order = np.lexsort((seq, last_us))
+        self._oldest.fill(last_us[order].tolist(), seq[order].tolist(), order.tolist())
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in all."""
@@ -299,33 +306,40 @@ class PartitionState:
         for row in versions[MOST_REVISIONS - 1 :]:
             self._kill(row)
         known = self.text(entry.content_hash)
-        row = self._take()
-        table = self.table
-        table.id[row] = identity = words(entry.id)
-        table.hash[row] = text = words(entry.content_hash)
-        table.cluster[row] = words(entry.cluster_id)
-        table.seq[row] = self.next_seq
-        table.first_us[row], table.last_us[row] = first_us, time_us
-        table.agencies[row], table.writers[row] = sources
-        table.revision[row] = entry.revision
-        table.outlet[row] = outlet = lineage.outlet(entry.source)
-        table.part[row] = (entry.part.start, entry.part.end) if entry.part else 0
+        row, table = self._take(), self.table
+        identity, text, outlet = words(entry.id), words(entry.content_hash), lineage.outlet(entry.source)
+        copied = known >= 0 and entry.verdict == "exact_copy"
+        table.put(
+            row,
+            EMPTY if copied else made,
+            identity=identity,
+            text=text,
+            cluster=words(entry.cluster_id),
+            seq=self.next_seq,
+            first_us=first_us,
+            last_us=time_us,
+            agencies=sources[0],
+            writers=sources[1],
+            revision=entry.revision,
+            outlet=outlet,
+            part=(entry.part.start, entry.part.end) if entry.part else (0, 0),
+        )
+        if copied:
+            table.copy_fingerprint(known, row)
         if known >= 0 and int(table.outlet[known]) not in (SEVERAL, outlet):
             self._set("outlet", known, SEVERAL)
         table.urls[row] = entry.url
         table.decisions[row] = packed
-        if known >= 0 and entry.verdict == "exact_copy":
-            table.copy_fingerprint(known, row)
-        else:
-            table.set_fingerprint(row, made)
         self.by_id.add_one(row, identity[1] & _LOW)
         # Only the first article of a text is found by its words: the others would be the same candidate again.
         if known < 0:
             self.by_text.add_one(row, text[1] & _LOW)
         keys = made.keys if known < 0 else EMPTY.keys
-        places, _ = self.by_key.live(hits, keys, table.alive)
-        shared = np.bincount(places[places < len(keys)], minlength=len(keys))
-        self.by_key.add(row, keys, shared < MOST_POSTINGS)
+        wanted = None
+        if self.by_key.most(hits, keys) >= MOST_POSTINGS:
+            places, _ = self.by_key.live(hits, keys, table.alive)
+            wanted = np.bincount(places[places < len(keys)], minlength=len(keys)) < MOST_POSTINGS
+        self.by_key.add(row, keys, wanted)
         table.alive[row] = True
         self._added.append(row)
         self.next_seq += 1
@@ -354,14 +368,13 @@ class PartitionState:
         """Let go articles outside the window and, beyond `most`, those that have not been seen for longest."""
         cutoff = self.watermark_us - self._window_us
         self.decisions.expire(cutoff, most)
-        least = (cutoff + _HEAP_ZERO) << 96 if cutoff > -_HEAP_ZERO else 0
-        while self._oldest and (self._oldest[0] < least or self.entries > most):
-            key = heapq.heappop(self._oldest)
-            self._popped.append(key)
-            row = key & 0xFFFFFFFF
-            if not self.table.alive[row] or int(self.table.seq[row]) != key >> 32 & 0xFFFFFFFFFFFFFFFF:
+        while (oldest := self._oldest.least()) and (oldest[0] < cutoff or self.entries > most):
+            item = self._oldest.pop()
+            self._popped.append(item)
+            time_us, seq, row = item
+            if not self.table.alive[row] or int(self.table.seq[row]) != seq:
                 continue
-            if int(self.table.last_us[row]) != (key >> 96) - _HEAP_ZERO:
+            if int(self.table.last_us[row]) != time_us:
                 self.queue(row)
             else:
                 self._kill(row)

@@ -6,7 +6,9 @@ candidate that shares enough: where in both texts the common passages are, and w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from schemas.messages import Changes
 from workers.dedup.fingerprint import END, U8, U16, Fingerprint
-from workers.dedup.letters import Bools
+from workers.dedup.letters import Bools, Ints
 from workers.dedup.options import DedupOptions
 from workers.dedup.table import Table
 
@@ -35,6 +37,12 @@ _SAME_OUTLET: Final = 0.6
 _ENOUGH: Final = 1.9
 _WHOLLY: Final = 0.97
 _STRETCH: Final = 0.15
+
+_TOGETHER: Final = 32
+"""New texts that are compared together: their marks, 64 KiB each, fit into the second cache."""
+_PASS: Final = 1024
+"""Pairs of texts that are compared together."""
+_STRIDE: Final = END + 1
 
 END_PLACE: Final = 255
 """The last place in a text."""
@@ -86,27 +94,48 @@ class Look:
 
 def compare(made: Fingerprint, table: Table, rows: NDArray[np.int64], outlet: int = 0) -> list[Overlap]:
     """Return what `made`, published by `outlet` (0: unknown), has in common with each of `rows`."""
-    sizes, whole = table.sizes[rows], table.whole[rows]
-    pairs = _overlap(made.pairs, made.bounds[0], table.pairs[rows], sizes[:, 0], whole[:, 0])
-    names = _overlap(made.names, made.bounds[1], table.names[rows], sizes[:, 1], whole[:, 1])
-    out = []
-    outlets = table.outlet[rows].tolist()
-    for (common, left, right), (common_names, left_names, right_names), other in zip(
-        pairs, names, outlets, strict=True
-    ):
-        # Of equally long texts the one with fewer names, so that it doesn't matter which of the two is `made`.
-        inner_names = min((left, left_names), (right, right_names))[1]
-        out.append(
-            Overlap(
-                shared=common,
-                similarity=common / (left + right - common) if common else 0.0,
-                contained=common / left if common else 0.0,
-                covers=common / right if common else 0.0,
-                names=common_names / inner_names if inner_names else NAMELESS,
-                same_outlet=outlet != 0 and outlet == other,
+    counted = _counts([made], table, np.zeros(len(rows), np.int64), rows)
+    others = table.outlet[rows].tolist()
+    return [
+        overlap(counts, outlet != 0 and outlet == other)
+        for counts, other in zip(counted.T.tolist(), others, strict=True)
+    ]
+
+
+def compare_many(
+    made: Sequence[Fingerprint], table: Table, of: NDArray[np.int64], rows: NDArray[np.int64]
+) -> list[tuple[int, int, list[int]]]:
+    """Compare, for each n, `made[of[n]]` (`of` ascends) with `rows[n]`: much cheaper than one by one.
+
+    Returns (of, row, counts) of those that have as much in common as proves anything; `overlap` takes the counts.
+    """
+    out: list[tuple[int, int, list[int]]] = []
+    edges = np.searchsorted(of, np.arange(0, len(made) + _TOGETHER, _TOGETHER)).tolist()
+    for first, (start, end) in enumerate(pairwise(edges)):
+        for at in range(start, end, _PASS):
+            some = slice(at, min(end, at + _PASS))
+            texts = made[first * _TOGETHER : (first + 1) * _TOGETHER]
+            counted = _counts(texts, table, of[some] - first * _TOGETHER, rows[some])
+            enough = np.flatnonzero(counted[0] >= LEAST_SHARED)
+            out.extend(
+                zip(of[some][enough].tolist(), rows[some][enough].tolist(), counted[:, enough].T.tolist(), strict=True)
             )
-        )
     return out
+
+
+def overlap(counts: Sequence[int], same_outlet: bool) -> Overlap:
+    """Return the overlap in which there are these pairs: common, of the first text, of the second; and such names."""
+    common, left, right, common_names, left_names, right_names = counts
+    # Of equally long texts the one with fewer names, so that it doesn't matter which of the two is the first.
+    inner_names = min((left, left_names), (right, right_names))[1]
+    return Overlap(
+        shared=common,
+        similarity=common / (left + right - common) if common else 0.0,
+        contained=common / left if common else 0.0,
+        covers=common / right if common else 0.0,
+        names=common_names / inner_names if inner_names else NAMELESS,
+        same_outlet=same_outlet,
+    )
 
 
 def look(left: Fingerprint, right: Fingerprint) -> Look:
@@ -199,22 +228,32 @@ def _common(left: Fingerprint, right: Fingerprint) -> tuple[Bools, Bools]:
     return in_left, marks[b]
 
 
-def _overlap(
-    left: U16,
-    left_bound: int,
-    rights: U16,
-    sizes: U8,
-    whole: Bools,
-) -> list[tuple[int, int, int]]:
-    """Return (common, of left, of right) for `left` with each row of `rights`, below the smaller of the bounds."""
-    last = rights[np.arange(len(rights)), np.maximum(sizes.astype(np.int64), 1) - 1].astype(np.int64)
-    bounds = np.minimum(np.where(whole, END, last + 1), left_bound)
+def _counts(made: Sequence[Fingerprint], table: Table, of: NDArray[np.int64], rows: NDArray[np.int64]) -> Ints:
+    """Return, for each n, how many pairs `made[of[n]]` and `rows[n]` have in common, how many the one and how many the
+    other has, below the smaller of their bounds; then the same of names. 6 x n."""
+    # The records are fetched once: they lie far apart.
+    records = table.records.take(rows)
+    sizes, whole = records["sizes"].astype(np.int64), records["whole"]
+    bounds = np.array([one.bounds for one in made])
+    pairs = _common_counts([one.pairs for one in made], bounds[:, 0], of, records["pairs"], sizes[:, 0], whole[:, 0])
+    names = _common_counts([one.names for one in made], bounds[:, 1], of, records["names"], sizes[:, 1], whole[:, 1])
+    return np.concatenate([pairs, names])
+
+
+def _common_counts(lefts: Sequence[U16], left_bounds: Ints, of: Ints, rights: U16, sizes: Ints, whole: Bools) -> Ints:
+    last = rights[np.arange(len(rights)), np.maximum(sizes, 1) - 1].astype(np.int64)
+    bounds = np.minimum(np.where(whole, END, last + 1), left_bounds.take(of))
     below = rights < bounds[:, None]
-    marks = np.zeros(END + 1, bool)
-    marks[left] = True
-    common = np.count_nonzero(marks[rights] & below, axis=1)
-    of_left = np.searchsorted(left, bounds)
-    return list(zip(common.tolist(), of_left.tolist(), np.count_nonzero(below, axis=1).tolist(), strict=True))
+    # Each text has a stretch of its own among the marks.
+    lengths = np.array([len(left) for left in lefts])
+    marked = np.concatenate(lefts).astype(np.int64) + np.repeat(np.arange(len(lefts)) * _STRIDE, lengths)
+    marks = np.zeros(len(lefts) * _STRIDE, bool)
+    marks[marked] = True
+    begins = of * _STRIDE
+    common = marks.take(rights + begins[:, None])
+    common &= below
+    of_left = np.searchsorted(marked, begins + bounds) - (np.cumsum(lengths) - lengths).take(of)
+    return np.stack([common.sum(axis=1), of_left, below.sum(axis=1)])
 
 
 def _span(places: U8, common: Bools) -> Span:
@@ -233,27 +272,34 @@ def _opening(places: U8, common: Bools) -> float:
 
 def _gap(places: U8, common: Bools) -> float:
     """Longest run of pairs without a common one, in the order of the text, as a share of all pairs."""
-    order = np.argsort(places, kind="stable")
-    at = np.flatnonzero(common[order])
-    edges = np.concatenate(([-1], at, [len(places)]))
-    return (int(np.diff(edges).max()) - 1) / len(places) if len(places) else 1.0
+    if not len(places):
+        return 1.0
+    at = np.flatnonzero(common.take(places.argsort(kind="stable")))
+    if not len(at):
+        return 1.0
+    between = int((at[1:] - at[:-1]).max(initial=1)) - 1
+    return max(int(at[0]), between, len(places) - 1 - int(at[-1])) / len(places)
 
 
 def _numbers(left: Fingerprint, right: Fingerprint) -> tuple[int, int]:
     """Return how many words beside numbers are common (agree, differ): with at least half of the numbers of the text
     that has fewer there, and with less."""
     bound = min(left.bounds[2], right.bounds[2])
-    mine, theirs = _by_context(left, bound), _by_context(right, bound)
-    both = mine.keys() & theirs.keys()
+    mine, theirs = (made.contexts[: np.searchsorted(made.contexts, bound)].tolist() for made in (left, right))
+    both = set(mine).intersection(theirs)
+    if not both:
+        return 0, 0
+    in_left, in_right = _by_context(mine, left, both), _by_context(theirs, right, both)
     agree = sum(
-        2 * len(mine[context] & theirs[context]) >= min(len(mine[context]), len(theirs[context])) for context in both
+        2 * len(in_left[context] & in_right[context]) >= min(len(in_left[context]), len(in_right[context]))
+        for context in both
     )
     return agree, len(both) - agree
 
 
-def _by_context(made: Fingerprint, bound: int) -> dict[int, set[int]]:
-    count = int(np.searchsorted(made.contexts, bound))
-    found: dict[int, set[int]] = {}
-    for context, value in zip(made.contexts[:count].tolist(), made.values[:count].tolist(), strict=True):
-        found.setdefault(context, set()).add(value)
+def _by_context(contexts: list[int], made: Fingerprint, wanted: set[int]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {context: set() for context in wanted}
+    for context, value in zip(contexts, made.values[: len(contexts)].tolist(), strict=True):
+        if context in wanted:
+            found[context].add(value)
     return found

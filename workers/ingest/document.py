@@ -57,7 +57,7 @@ def read_document(record: Record) -> Incoming:
         raise Refusal(EMPTY_VALUE, "the record has no value")
     if len(value) > MAX_RECORD_BYTES:
         raise Refusal(TOO_LARGE, f"{len(value)} bytes; at most {MAX_RECORD_BYTES} are read")
-    ingested_at = _ingested_at(record)
+    ingested_at = ingestion_time(record)
     media_type, charset = _content_type(record)
     if media_type == _JSON:
         return _from_json(value, ingested_at)
@@ -87,7 +87,7 @@ def _content_type(record: Record) -> tuple[str, str | None]:
     return media_type, charset.strip(" \"'") if name.strip() == "charset" else None
 
 
-def _ingested_at(record: Record) -> datetime:
+def ingestion_time(record: Record) -> datetime:
     """When the document was brought in: the header's time, else the broker's; 1970 when neither is an instant."""
     header = headers.get(record.headers, headers.INGESTED_AT)
     at = None

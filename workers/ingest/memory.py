@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from schemas.keys import UNKNOWN_SOURCE
+from workers.ingest.health import Watch
 from workers.ingest.recurring import DOUBTED, HASH_BYTES, LONG, LOOSE, PROSE, Lines
-from workers.ingest.redelivery import Decisions
+from workers.ingest.redelivery import Decisions, Mark
+from workers.ingest.watched import WATCHED_BYTES
 
 EPOCH_US: Final = 7 * 24 * 3600 * 1_000_000
 """Event time is cut into epochs of a week. What was seen in this one and the one before counts."""
@@ -25,7 +27,7 @@ looking for witnesses.`) is in fewer than what a page adds to all of them."""
 
 LINES_OF_SOURCE: Final = 1_024
 ARTICLES_OF_SOURCE: Final = 128
-"""Latest articles of a source that, when they come again, are cut as they were before."""
+"""Latest articles of a source that, when they come again in this epoch or the next, are cut as they were before."""
 
 MOST_SOURCES: Final = 20_000
 MOST_ENTRIES: Final = 600_000
@@ -54,20 +56,23 @@ _NOTHING: Final = Decided(story=False, cut=())
 class Source:
     """What is known of one source. `lines`: hash -> epoch it was last in, stories in that epoch and in the one before
     (32, 16 and 16 bits); the one seen longest ago first. `stories`, `stories_before`: stories in `epoch` and in the one
-    before. `recent`: article -> hashes that were cut from it. `seen`: number of its last record in the partition."""
+    before. `recent`, `recent_before`: article -> hashes that were cut from it, of those last seen in `epoch` and in the
+    one before. `seen`: number of its last record in the partition."""
 
-    __slots__ = ("epoch", "lines", "recent", "seen", "stories", "stories_before")
+    __slots__ = ("epoch", "lines", "recent", "recent_before", "seen", "stories", "stories_before")
 
     def __init__(self) -> None:
         self.lines: dict[int, int] = {}
         self.recent: dict[int, bytes] = {}
+        self.recent_before: dict[int, bytes] = {}
         self.epoch = self.stories = self.stories_before = 0
         self.seen = 0
 
     def copy(self) -> Source:
         """Return a copy that can be changed alone."""
         made = Source()
-        made.lines, made.recent = self.lines.copy(), self.recent.copy()
+        made.lines = self.lines.copy()
+        made.recent, made.recent_before = self.recent.copy(), self.recent_before.copy()
         made.epoch, made.stories, made.stories_before = self.epoch, self.stories, self.stories_before
         made.seen = self.seen
         return made
@@ -75,7 +80,46 @@ class Source:
     @property
     def entries(self) -> int:
         """Lines and articles that are held."""
-        return len(self.lines) + len(self.recent)
+        return len(self.lines) + len(self.recent) + len(self.recent_before)
+
+    def cut_from(self, article: int, epoch: int) -> bytes | None:
+        """Return the hashes that were cut from an article when it was last seen, None when that was before the epoch
+        before `epoch` or is not known."""
+        found = self.recent.get(article) if epoch <= self.epoch + 1 else None
+        return self.recent_before.get(article) if found is None and epoch <= self.epoch else found
+
+    def begin(self, epoch: int) -> None:
+        """Go on to a later epoch, and let go what has fallen out."""
+        follows = epoch == self.epoch + 1
+        self.stories_before, self.stories = self.stories if follows else 0, 0
+        self.recent_before, self.recent = self.recent if follows else {}, {}
+        self.lines = {made: packed for made, packed in self.lines.items() if packed >> 32 >= epoch - 1}
+        self.epoch = epoch
+
+    def learn(self, article: int, hashes: Sequence[int], *, story: bool, cut: bytes) -> None:
+        """Learn one article of the current epoch."""
+        epoch, lines = self.epoch, self.lines
+        self.stories += story
+        for made in hashes:
+            packed = lines.get(made)
+            if packed is None:
+                lines[made] = epoch << 32 | 1 << 16
+            elif story:
+                age = epoch - (packed >> 32)
+                if age == 0:
+                    packed += 1 << 16 if packed >> 16 & _COUNT < _COUNT else 0
+                else:
+                    packed = epoch << 32 | 1 << 16 | (packed >> 16 & _COUNT if age == 1 else 0)
+                del lines[made]
+                lines[made] = packed
+        if len(lines) > LINES_OF_SOURCE * (_SLACK + 1) // _SLACK:
+            _shrink(lines)
+        self.recent.pop(article, None)
+        self.recent_before.pop(article, None)
+        self.recent[article] = cut
+        if len(self.recent) + len(self.recent_before) > ARTICLES_OF_SOURCE:
+            oldest = self.recent_before or self.recent
+            del oldest[next(iter(oldest))]
 
 
 def times_in(packed: int, epoch: int) -> int:
@@ -87,18 +131,22 @@ def times_in(packed: int, epoch: int) -> int:
 
 
 class Memory:
-    """The sources of one partition, and its latest decisions. Bounded in all; what was seen longest ago goes first."""
+    """The sources of one partition, and its latest decisions. Bounded in all; what was seen longest ago goes first.
+
+    `watch`: how the sources do. Its time is its own, so that it changes nothing of what is learnt.
+    """
 
     def __init__(self, most_entries: int = MOST_ENTRIES) -> None:
         self.most_entries = most_entries
         self.sources: dict[str, Source] = {}
+        self.watch = Watch()
         self.decisions = Decisions()
         self.last_offset = -1
         self.watermark_us = NEVER
         self.records = 0
         self.entries = 0
         self._changed: dict[str, Source | None] = {}
-        self._before: tuple[int, int, int, int, tuple[int, int, int]] | None = None
+        self._before: tuple[int, int, int, int, Mark] | None = None
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
@@ -111,7 +159,7 @@ class Memory:
         if source is None:
             return Decided(story=True, cut=())
         epoch = max(self.watermark_us, time_us) // EPOCH_US
-        before = source.recent.get(article)
+        before = source.cut_from(article, epoch)
         if before is not None:
             return Decided(story=False, cut=numbers_of(before, lines))
         stories = source.stories + source.stories_before
@@ -145,7 +193,12 @@ class Memory:
 
     def nbytes(self) -> int:
         """Bytes held, about."""
-        return ENTRY_BYTES * self.entries + _SOURCE_BYTES * len(self.sources) + _DECISION_BYTES * len(self.decisions)
+        return (
+            ENTRY_BYTES * self.entries
+            + _SOURCE_BYTES * len(self.sources)
+            + _DECISION_BYTES * len(self.decisions)
+            + WATCHED_BYTES * len(self.watch.sources)
+        )
 
     # ---- changing -------------------------------------------------------------------------------------------------
 
@@ -153,43 +206,29 @@ class Memory:
         self, offset: int, name: str, article: int, time_us: int, hashes: Sequence[int], *, story: bool, cut: bytes
     ) -> None:
         """Learn one article of the source `name`: the hashes of its lines, and those of the lines that were cut."""
-        if self._before is None:
-            mark = self.decisions.mark()
-            self._before = self.last_offset, self.watermark_us, self.records, self.entries, mark
-        self.last_offset = offset
+        self.reach(offset, cut)
         self.records += 1
-        self.decisions.add(offset, cut)
         self._advance(time_us)
         if name == UNKNOWN_SOURCE:
             return  # documents without a source have nothing in common
         epoch = self.watermark_us // EPOCH_US
         source = self._source(name, epoch)
         held = source.entries
-        source.stories += story
-        lines, added = source.lines, story << 16
-        for made in hashes:
-            packed = lines.get(made)
-            if packed is None:
-                lines[made] = epoch << 32 | 1 << 16
-            elif story:
-                age = epoch - (packed >> 32)
-                if age == 0:
-                    packed += added if packed >> 16 & _COUNT < _COUNT else 0
-                else:
-                    packed = epoch << 32 | 1 << 16 | (packed >> 16 & _COUNT if age == 1 else 0)
-                del lines[made]
-                lines[made] = packed
-        source.recent.pop(article, None)
-        source.recent[article] = cut
-        if len(source.recent) > ARTICLES_OF_SOURCE:
-            del source.recent[next(iter(source.recent))]
-        if len(lines) > LINES_OF_SOURCE * (_SLACK + 1) // _SLACK:
-            _shrink(lines)
+        source.learn(article, hashes, story=story, cut=cut)
         self.entries += source.entries - held
         self._keep_bounds()
 
+    def reach(self, offset: int, cut: bytes = b"") -> None:
+        """Go on to the input at `offset`, of which these lines were cut; a refused one has none."""
+        if self._before is None:
+            mark = self.decisions.mark()
+            self._before = self.last_offset, self.watermark_us, self.records, self.entries, mark
+        self.last_offset = offset
+        self.decisions.add(offset, cut)
+
     def commit(self) -> None:
         """Make everything since the last commit final."""
+        self.watch.commit()
         self._changed.clear()
         self._before = None
         self.decisions.compact()
@@ -205,6 +244,7 @@ class Memory:
                 self.sources[name] = source
         self.last_offset, self.watermark_us, self.records, self.entries, mark = self._before
         self.decisions.back_to(mark)
+        self.watch.rollback()
         self._changed.clear()
         self._before = None
 
@@ -238,12 +278,9 @@ class Memory:
             source = self.sources[name] = found.copy()
         source.seen = self.records
         if source.epoch != epoch:
-            source.stories_before = source.stories if source.epoch == epoch - 1 else 0
-            source.stories = 0
-            source.epoch = epoch
-            held = len(source.lines)
-            source.lines = {made: packed for made, packed in source.lines.items() if packed >> 32 >= epoch - 1}
-            self.entries -= held - len(source.lines)
+            held = source.entries
+            source.begin(epoch)
+            self.entries += source.entries - held
         return source
 
     def _drop(self, name: str) -> None:
@@ -258,7 +295,10 @@ class Memory:
             and self.entries <= self.most_entries * (_SLACK + 1) // _SLACK
         ):
             return
-        order = sorted((len(source.recent) > 1, source.seen, name) for name, source in self.sources.items())
+        order = sorted(
+            (len(source.recent) + len(source.recent_before) > 1, source.seen, name)
+            for name, source in self.sources.items()
+        )
         for _, _, name in order:
             if len(self.sources) <= MOST_SOURCES and self.entries <= self.most_entries:
                 return

@@ -65,6 +65,10 @@ REASONS: Final = (
 """Every reason of this stage, for `Stage.reasons`."""
 
 
+WITHOUT_TEXT: Final = frozenset({EMPTY_VALUE, NO_CONTENT, NO_ARTICLE_TEXT})
+"""The reasons that say that there is no text to be read."""
+
+
 class Refusal(Exception):
     """A raw document that can't become an article. `reason` is one of `REASONS`; `detail` is for a person to read."""
 

@@ -16,12 +16,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from schemas.messages import SourceHealth
 from workers.ingest.memory import Memory, Source
 from workers.ingest.recurring import FORM
 from workers.ingest.redelivery import Decisions
+from workers.ingest.watched import Watched
 from workers.stage import StateVersionError
 
-MAGIC: Final = b"newsmill-ingest-snapshot-1\n"
+MAGIC: Final = b"newsmill-ingest-snapshot-2\n"
 _SUM_BYTES: Final = 16
 
 
@@ -35,6 +37,8 @@ class _Source(Struct, frozen=True, array_like=True):
     counts: bytes
     articles: bytes
     cuts: list[bytes]
+    articles_before: bytes
+    cuts_before: list[bytes]
 
 
 class _Memory(Struct, frozen=True):
@@ -47,14 +51,18 @@ class _Memory(Struct, frozen=True):
     first: int
     offsets: list[int]
     cuts: list[bytes]
+    told: list[tuple[int, SourceHealth]]
     sources: list[_Source]
+    clock_us: int
+    documents: int
+    watched: list[tuple[str, Watched]]
 
 
 def dump(memory: Memory, version: str) -> bytes:
     """Return the snapshot of `memory`, which must not have staged changes."""
     if memory.staged:
         raise RuntimeError("a snapshot is of committed state alone")
-    first, offsets, cuts = memory.decisions.dump()
+    first, offsets, cuts, told = memory.decisions.dump()
     body = msgspec.msgpack.encode(
         _Memory(
             version=version,
@@ -66,6 +74,10 @@ def dump(memory: Memory, version: str) -> bytes:
             first=first,
             offsets=offsets,
             cuts=cuts,
+            told=told,
+            clock_us=memory.watch.clock_us,
+            documents=memory.watch.documents,
+            watched=sorted(memory.watch.sources.items()),
             sources=[
                 _Source(
                     name,
@@ -77,6 +89,8 @@ def dump(memory: Memory, version: str) -> bytes:
                     _to_bytes(source.lines.values()),
                     _to_bytes(source.recent.keys()),
                     list(source.recent.values()),
+                    _to_bytes(source.recent_before.keys()),
+                    list(source.recent_before.values()),
                 )
                 for name, source in sorted(memory.sources.items())
             ],
@@ -109,14 +123,17 @@ def _memory(plain: _Memory) -> Memory:
     memory = Memory(plain.most_entries)
     memory.last_offset, memory.watermark_us = plain.last_offset, plain.watermark_us
     memory.records = plain.records
-    memory.decisions = Decisions.of(plain.first, plain.offsets, plain.cuts)
+    memory.decisions = Decisions.of(plain.first, plain.offsets, plain.cuts, plain.told)
     for row in plain.sources:
         source = memory.sources[row.name] = Source()
         source.epoch, source.stories, source.stories_before = row.epoch, row.stories, row.stories_before
         source.seen = row.seen
         source.lines = dict(zip(_from_bytes(row.hashes), _from_bytes(row.counts), strict=True))
         source.recent = dict(zip(_from_bytes(row.articles), row.cuts, strict=True))
+        source.recent_before = dict(zip(_from_bytes(row.articles_before), row.cuts_before, strict=True))
         memory.entries += source.entries
+    memory.watch.clock_us, memory.watch.documents = plain.clock_us, plain.documents
+    memory.watch.sources = dict(plain.watched)
     return memory
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from importlib.metadata import version as library_version
 from typing import Any, Final
 
 from schemas import headers, topics
 from schemas.codec import encode
 from schemas.limits import MAX_REMOVED_CHARS
-from schemas.messages import Article, RemovedText
+from schemas.messages import Article, RemovedText, SourceHealth
 from workers.ingest import labeller, snapshot
-from workers.ingest.document import read_document
+from workers.ingest.document import ingestion_time, read_document
 from workers.ingest.draft import Draft, make_draft, without
 from workers.ingest.identity import content_hash, word_count
 from workers.ingest.language import (
@@ -26,19 +27,26 @@ from workers.ingest.language import (
     language_code,
 )
 from workers.ingest.memory import MOST_ENTRIES, Decided, Memory, packed_hashes
-from workers.ingest.memorylog import entry_of, fold, log_message, short_id
+from workers.ingest.memorylog import (
+    article_entry,
+    entry_of,
+    fold,
+    fold_health,
+    is_refused,
+    keyed_by,
+    log_message,
+    microseconds,
+    observe,
+    refused_entry,
+    short_id,
+)
 from workers.ingest.recurring import FORM, Lines
 from workers.ingest.refusal import REASONS, Refusal
 from workers.ingest.text import RECURS
-from workers.stage import Emit, Message, Outcome, Record, Reject, StatefulStage
+from workers.stage import Emit, Message, Outcome, Record, Reject, SourceState, StatefulStage
 
 VERSION: Final = "1.3.0"
 """Declared version of the rules in this package: it is raised by hand when output changes."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_AHEAD_US: Final = 24 * 3600 * 1_000_000
-"""How far, in event time, a document may be ahead of the broker's clock."""
 
 _LIBRARIES: Final = ("trafilatura", "lxml", "ftfy", "tldextract", "orjson")
 
@@ -46,9 +54,10 @@ _LIBRARIES: Final = ("trafilatura", "lxml", "ftfy", "tldextract", "orjson")
 class IngestStage(StatefulStage):
     """Turns each raw document into one clean article, or refuses it with a reason.
 
-    Its state is what lines each source has in many of its articles (`workers.ingest.memory`): these are cut. Event time
-    is `fetched_at`, else `ingested_at`. What goes out is a function of the document and of which lines are cut, so a
-    decision from the log gives the same bytes again.
+    Its state is what lines each source has in many of its articles (`workers.ingest.memory`): these are cut; and how
+    each source does (`workers.ingest.health`): when one breaks or recovers, a record says so. Event time is
+    `fetched_at`, else `ingested_at`. What goes out is a function of the document, of which lines are cut and of what is
+    told of sources, so a decision from the log gives the same bytes again.
 
     Its `version` is the declared version, then `+` and 8 hex digits of the SHA-256 over the versions of what else
     shapes the output: the extractor and parser, the mojibake repair, the list of public suffixes, Unicode's tables, the
@@ -57,7 +66,7 @@ class IngestStage(StatefulStage):
 
     name = "ingest"
     source = topics.RAW
-    sinks = (topics.ARTICLES,)
+    sinks = (topics.ARTICLES, topics.SOURCE_HEALTH)
     kinds = ("article",)
     reasons = REASONS
     notes = (RECURS,)
@@ -96,20 +105,13 @@ class IngestStage(StatefulStage):
         """Return an article or a rejection for each record, in order; later records see what earlier ones taught."""
         settled = [self._settle(record) for record in batch]
         # One kind of work after the other: the tables of the language model push all else out of the CPU's caches.
-        languages = [None if isinstance(one, Reject) else self._language(one[0]) for one in settled]
-        outcomes: list[Outcome] = []
-        for one, language in zip(settled, languages, strict=True):
-            if isinstance(one, Reject):
-                outcomes.append(one)
-            elif language is not None:
-                outcomes.append(self._outcome(*one, language))
-        return outcomes
+        languages = [None if isinstance(one, Reject) else self._language(one) for one, _, _ in settled]
+        return [self._outcome(*one, language) for one, language in zip(settled, languages, strict=True)]
 
     def settle(self, record: Record) -> Draft | Reject:
         """Return the draft of a record without what recurs in its source, and stage what is learnt from it; or why it
         is refused. `process` makes its article of this."""
-        settled = self._settle(record)
-        return settled if isinstance(settled, Reject) else settled[0]
+        return self._settle(record)[0]
 
     def commit(self) -> None:
         """Make the staged changes part of the state."""
@@ -137,16 +139,18 @@ class IngestStage(StatefulStage):
         anew = gone = 0
         for record in log:
             entry, offset = entry_of(record)
-            if entry.form == FORM:
+            if entry.form == FORM or is_refused(entry):
                 fold(memory, record)
                 continue
             found = retained(offset)
             draft = None if found is None else self.prepare(found)
             if isinstance(draft, Draft) and found is not None:
                 anew += 1
-                self._learn(memory, found, draft)
+                self._apply(memory, found, draft)
             else:
                 gone += 1
+                memory.reach(offset)
+            fold_health(memory, entry, offset)
         memory.commit()
         return anew, gone
 
@@ -167,9 +171,17 @@ class IngestStage(StatefulStage):
         memories = self._memories.values()
         return sum(memory.entries for memory in memories), sum(memory.nbytes() for memory in memories)
 
+    def source_states(self) -> list[SourceState]:
+        """Return how the sources of all partitions do."""
+        return [state for memory in self._memories.copy().values() for state in memory.watch.states()]
+
     def state_limit(self) -> int:
         """Return the lines and articles that it may hold over the partitions that it has."""
         return self._max_entries * max(1, len(self._memories))
+
+    def reach(self) -> timedelta:
+        """Return for how long a line is remembered that is not seen again."""
+        return topics.INGEST_WINDOW
 
     def _memory(self, partition: int) -> Memory:
         memory = self._memories.get(partition)
@@ -185,30 +197,56 @@ class IngestStage(StatefulStage):
             text = f"{text}\n\n{paragraph}"
         return identify(self._languages, text, draft.declared_language)
 
-    def _outcome(self, draft: Draft, log: Message | None, language: Language) -> Outcome:
-        article = self._article(draft, language)
-        notes = (RECURS,) if draft.removed and any(cut.reason == RECURS for cut in draft.removed) else ()
-        return Emit("article", (Message(topics.ARTICLES, article.id.encode(), encode(article)),), log, notes)
+    def _outcome(
+        self, settled: Draft | Reject, log: Message | None, told: Sequence[SourceHealth], language: Language | None
+    ) -> Outcome:
+        health = tuple(Message(topics.SOURCE_HEALTH, one.source.encode(), encode(one)) for one in told) if told else ()
+        if isinstance(settled, Reject):
+            return replace(settled, messages=health, log=log) if health or log else settled
+        article = self._article(settled, language or self._language(settled))
+        notes = (RECURS,) if settled.removed and any(cut.reason == RECURS for cut in settled.removed) else ()
+        written = Message(topics.ARTICLES, article.id.encode(), encode(article), article.language)
+        return Emit("article", (written, *health), log, notes)
 
-    def _settle(self, record: Record) -> tuple[Draft, Message | None] | Reject:
+    def _settle(self, record: Record) -> tuple[Draft | Reject, Message | None, Sequence[SourceHealth]]:
+        """Return the draft of a record without what recurs, its log record, and what is told of sources with it."""
         draft: Any = record.prepared if record.prepared is not None else self.prepare(record)
-        if isinstance(draft, Reject):
-            return draft
         memory = self._memory(record.partition)
         replayed = headers.get(record.headers, headers.REPLAY) is not None
         if not replayed and record.offset > memory.last_offset:
-            decided, log = self._learn(memory, record, draft)
-        else:
-            again = None if replayed else memory.repeat(record.offset, draft.lines)
-            decided, log = again or memory.decide(*_about(record, draft)), None
-        return without(draft, decided.cut) if decided.cut else draft, log
+            return self._learn(memory, record, draft)
+        told = () if replayed else memory.decisions.told(record.offset)
+        if isinstance(draft, Reject):
+            return draft, None, told
+        again = None if replayed else memory.repeat(record.offset, draft.lines)
+        decided = again or memory.decide(*_about(record, draft))
+        return without(draft, decided.cut) if decided.cut else draft, None, told
 
-    def _learn(self, memory: Memory, record: Record, draft: Draft) -> tuple[Decided, Message]:
+    def _learn(
+        self, memory: Memory, record: Record, draft: Draft | Reject
+    ) -> tuple[Draft | Reject, Message | None, Sequence[SourceHealth]]:
+        keyed = keyed_by(record)
+        if isinstance(draft, Reject):
+            if not keyed:
+                return draft, None, ()  # nobody knows whose it is
+            time_us = _event_time(record, ingestion_time(record))
+            entry = refused_entry(draft.reason, keyed, time_us)
+            memory.reach(record.offset)
+            told = observe(memory, entry, time_us, record.offset, self.version)
+            return draft, log_message(entry, "", told), told
+        decided, time_us = self._apply(memory, record, draft)
+        settled = without(draft, decided.cut) if decided.cut else draft
+        entry = article_entry(draft, settled, keyed, time_us, decided)
+        told = observe(memory, entry, time_us, record.offset, self.version)
+        return settled, log_message(entry, draft.id, told), told
+
+    def _apply(self, memory: Memory, record: Record, draft: Draft) -> tuple[Decided, int]:
+        """Learn what recurs in the source of a draft. Returns what is decided on it, and its event time."""
         source, article, lines, time_us = _about(record, draft)
         decided = memory.decide(source, article, lines, time_us)
         cut = packed_hashes(lines.hashes, decided.cut)
         memory.apply(record.offset, source, article, time_us, lines.hashes, story=decided.story, cut=cut)
-        return decided, log_message(draft, time_us, decided)
+        return decided, time_us
 
     def _article(self, draft: Draft, language: Language) -> Article:
         extra = draft.extra
@@ -238,11 +276,17 @@ class IngestStage(StatefulStage):
 
 def _about(record: Record, draft: Draft) -> tuple[str, int, Lines, int]:
     """Source, short id, lines and event time (microseconds since the Unix epoch) of a draft, as `Memory` takes them."""
-    time_us = max(0, ((draft.fetched_at or draft.ingested_at) - _EPOCH) // _MICROSECOND)
-    if record.timestamp_ms > 0:
-        # Anyone can write a header: a time far ahead would end the window for all.
-        time_us = min(time_us, record.timestamp_ms * 1_000 + _AHEAD_US)
+    time_us = _event_time(record, draft.fetched_at or draft.ingested_at)
     return draft.source.casefold(), short_id(draft.id), draft.lines, time_us
+
+
+def _event_time(record: Record, at: datetime) -> int:
+    """Return the event time of a document, microseconds since the Unix epoch.
+
+    Nothing was fetched after it arrived. Anyone can write a time: one far ahead would end the window for all.
+    """
+    arrived_us = record.timestamp_ms * 1_000
+    return max(0, min(microseconds(at), arrived_us) if arrived_us > 0 else microseconds(at))
 
 
 def _removed(draft: Draft) -> tuple[RemovedText, ...]:

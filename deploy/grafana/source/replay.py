@@ -1,4 +1,4 @@
-"""Replay: records that pass again, apart from the live ones."""
+"""Replay: records that pass again, apart from the live ones, and the processes that replay."""
 
 from __future__ import annotations
 
@@ -71,6 +71,44 @@ def build() -> dashboard.Dashboard:
                 "Live records that each stage finishes, a second.",
                 ("stage:newsmill_records:rate1m", "{{stage}}"),
                 unit="ops",
+                span=12,
+            )
+        )
+        .with_row(dashboard.Row("Processes that replay"))
+        .with_panel(
+            graph(
+                "Written by topic",
+                "Records that each run writes, a second.",
+                ("sum by (run, topic) (rate(newsmill_replay_written_records_total[1m]))", "{{run}} {{topic}}"),
+                unit="ops",
+                span=12,
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "Ahead",
+                "Offsets that are left up to the frozen end of each run's range.",
+                ("sum by (run) (newsmill_replay_ahead_offsets)", "{{run}}"),
+                unit="short",
+                span=12,
+            )
+        )
+        .with_panel(
+            graph(
+                "Held back for live traffic",
+                "Records a second that each run may write; nothing is shown where nothing limits it.",
+                ("max by (run) (newsmill_replay_limit_records_per_second) < 1e9", "{{run}}"),
+                unit="ops",
+                span=12,
+            )
+        )
+        .with_panel(
+            graph(
+                "Live lag as the runs see it",
+                "Records that live workers are behind. Above NEWSMILL_REPLAY_MAX_LIVE_LAG runs go slower.",
+                ("max by (run) (newsmill_replay_live_lag_records)", "{{run}}"),
+                unit="short",
                 span=12,
             )
         )

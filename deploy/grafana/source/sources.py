@@ -97,4 +97,65 @@ def build() -> dashboard.Dashboard:
                 span=24,
             )
         )
+        .with_row(dashboard.Row("How they do, against their own last two weeks"))
+        .with_panel(
+            listing(
+                "Broken",
+                "Sources that are broken, and by what: bodies gone or a quarter as long, dates or authors gone, most "
+                "of it refused, or silent while the others deliver. A quiet day is none of these.",
+                (f"max by (source, problem) (newsmill_source_broken{{{_SOURCE}}})", "broken"),
+                span=8,
+            )
+        )
+        .with_panel(
+            graph(
+                "Length of bodies",
+                "Mean length of a source's latest 20 bodies, as a share of its usual one; those farthest down.",
+                (
+                    f"bottomk(20, max by (source) (newsmill_source_body_chars{{{_SOURCE}}}) "
+                    f"/ (max by (source) (newsmill_source_usual_body_chars{{{_SOURCE}}}) > 0))",
+                    "{{source}}",
+                ),
+                unit="percentunit",
+                span=8,
+            )
+        )
+        .with_panel(
+            graph(
+                "Volume of a day",
+                "A source's documents of the last 24 hours of event time, as a share of a usual day; those farthest "
+                "down. Low and not broken: a quiet day.",
+                (
+                    f"bottomk(20, max by (source) (newsmill_source_day_documents{{{_SOURCE}}}) "
+                    f"/ (max by (source) (newsmill_source_usual_day_documents{{{_SOURCE}}}) > 0))",
+                    "{{source}}",
+                ),
+                unit="percentunit",
+                span=8,
+            )
+        )
+        .with_panel(
+            graph(
+                "Without a date",
+                "Share of a source's latest 20 articles without a date.",
+                (
+                    f'topk(20, max by (source) (newsmill_source_missing_ratio{{{_SOURCE},field="date"}}))',
+                    "{{source}}",
+                ),
+                unit="percentunit",
+                span=12,
+            )
+        )
+        .with_panel(
+            graph(
+                "Without an author",
+                "Share of a source's latest 20 articles without an author.",
+                (
+                    f'topk(20, max by (source) (newsmill_source_missing_ratio{{{_SOURCE},field="author"}}))',
+                    "{{source}}",
+                ),
+                unit="percentunit",
+                span=12,
+            )
+        )
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
-from newsmill import clients
+from newsmill import clients, routes
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 from schemas import topics
 from workers.stage import Stage, StatefulStage
+
+log = logging.getLogger(__name__)
 
 
 class MissingTopicsError(NewsmillError):
@@ -23,3 +26,19 @@ def required_topics(settings: Settings, stage: Stage) -> list[str]:
     log_topics = [stage.log_topic] if isinstance(stage, StatefulStage) else []
     needed = (stage.source, *stage.sinks, topics.DEAD_LETTERS, *log_topics)
     return [clients.physical(settings, topic) for topic in needed]
+
+
+def check_routes(settings: Settings, partitions: int) -> None:
+    """Check what says where articles go against the number of partitions of news.articles.
+
+    Raises newsmill.routes.RoutesError when the table names a partition that is not there.
+    """
+    table = routes.parse(settings.dedup_routes)
+    if table is not None:
+        table.check(partitions)
+    elif partitions > 1:
+        log.warning(
+            "%s has %d partitions and NEWSMILL_DEDUP_ROUTES is not set: copies on different partitions are not found",
+            topics.ARTICLES,
+            partitions,
+        )

@@ -45,13 +45,18 @@ def log_partitions(settings: Settings, stage: StatefulStage) -> list[int]:
 
 
 class LogTail:
-    """Keeps the state of one partition together with its log: restores it, and writes snapshots as it grows."""
+    """Keeps the state of one partition together with its log: restores it, and writes snapshots as it grows.
+
+    It knows the last log record that the state holds. While the log still has that record, the state is the fold of the
+    log up to there, and a restore reads on from it; else it starts over.
+    """
 
     def __init__(self, settings: Settings, stage: StatefulStage, partition: int) -> None:
         self._settings = settings
         self._stage = stage
         self._partition = partition
         self._topic = clients.physical(settings, stage.log_topic)
+        self._tp = TopicPartition(self._topic, partition)
         self._path: Path = settings.path("snapshots", f"{stage.name}-{settings.namespace}{partition}.snapshot")
         self._last: tuple[int, str] | None = None
         self._changed = False
@@ -59,24 +64,60 @@ class LogTail:
 
     def restore(self) -> Iterator[int]:
         """Fold the log into the stage, chunk by chunk; yields the records folded so far, so that the caller can keep
-        its group membership alive meanwhile.
+        its group membership alive meanwhile. What this tail has folded before is not read again.
 
         The end is the high watermark at the time of the call (after the partition's committed offset was read). It
         is not the last stable offset: behind an open transaction of a dead worker there may be committed records.
 
         Raises RestoreError.
         """
-        tp = TopicPartition(self._topic, self._partition)
-        self._stage.forget(self._partition)
         consumer: Any = KafkaConsumer(**clients.consumer(self._settings), retry_backoff_ms=20)
         try:
-            end = self._high_watermark(tp)
-            start = self._from_snapshot(consumer, tp, end)
-            consumer.assign([tp])
-            consumer.seek(tp, start)
-            yield from self._fold(consumer, tp, end)
+            end = self._high_watermark(self._tp)
+            self._seek(consumer, end)
+            folded = 0
+            for records in self._chunks(consumer, self._tp, end):
+                if records:
+                    self.fold(records)
+                    folded += len(records)
+                yield folded
         finally:
             consumer.close()
+
+    def follow(self) -> Any:
+        """Return a consumer of the log that stands behind the last record folded, for a caller who gives `fold` what
+        it reads there. Where the broker has deleted what comes next, its poll raises OffsetOutOfRangeError; the
+        caller then lets this tail `follow` again.
+
+        Raises RestoreError, KafkaError.
+        """
+        options = clients.consumer(self._settings) | {"auto_offset_reset": "none"}
+        consumer: Any = KafkaConsumer(**options, retry_backoff_ms=20)
+        try:
+            self._seek(consumer, self._high_watermark(self._tp))
+        except BaseException:
+            consumer.close()
+            raise
+        return consumer
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Fold the next records of the log, at least one. Raises RestoreError."""
+        try:
+            self._stage.restore(self._partition, records)
+        except StateVersionError as error:
+            name = self._stage.name
+            raise RestoreError(
+                f"{error}. Stop the workers of {name} and run `newsmill {name} rebuild` where they will run: "
+                "it learns anew from the input that is kept"
+            ) from error
+        self._note(records)
+        self._changed = True
+
+    def drop(self) -> None:
+        """Forget the state. A restore begins with a snapshot, or with the start of the log."""
+        self._stage.forget(self._partition)
+        self._last = None
+        self._changed = False
 
     def rebuild(self) -> tuple[int, int]:
         """Fold a log of an older version, learning anew from the input that is kept, and write a snapshot, from which
@@ -84,7 +125,7 @@ class LogTail:
 
         Raises RestoreError.
         """
-        tp = TopicPartition(self._topic, self._partition)
+        tp = self._tp
         self._stage.forget(self._partition)
         consumer: Any = KafkaConsumer(**clients.consumer(self._settings), retry_backoff_ms=20)
         source = Retained(self._settings, self._stage.source, self._partition)
@@ -122,14 +163,29 @@ class LogTail:
         finally:
             lookup.close()
 
-    def _from_snapshot(self, consumer: Any, tp: TopicPartition, end: int) -> int:
-        """Load the snapshot if it is one of this log; return the log offset to read on from."""
+    def _seek(self, consumer: Any, end: int) -> None:
+        """Have the consumer of the log, whose high watermark is `end`, stand where the state ends; where the log no
+        longer holds the last record of the state, begin with another state."""
+        tp = self._tp
         start: int = consumer.beginning_offsets([tp])[tp]
+        consumer.assign([tp])
+        if self._last is not None and start <= self._last[0] < end and self._is_in_log(consumer, tp, *self._last):
+            consumer.seek(tp, self._last[0] + 1)
+            return
+        if self._last is not None:
+            log.warning("%s no longer holds what the state of %d was folded from; starting over", tp, self._partition)
+        self.drop()
+        consumer.seek(tp, self._from_snapshot(consumer, tp, start, end))
+
+    def _from_snapshot(self, consumer: Any, tp: TopicPartition, start: int, end: int) -> int:
+        """Load the snapshot if it is one of this log, which begins at `start`; return the log offset to read on
+        from."""
         found = snapshots.read(self._path, self._stage.version, self._topic, self._partition)
         if found is None:
             return start
         header, data = found
-        if not start <= header.log_offset < end or not self._is_in_log(consumer, tp, header):
+        in_range = start <= header.log_offset < end
+        if not in_range or not self._is_in_log(consumer, tp, header.log_offset, header.log_digest):
             log.warning("snapshot %s is not of this log and is left aside", self._path)
             return start
         try:
@@ -140,29 +196,12 @@ class LogTail:
         self._last = (header.log_offset, header.log_digest)
         return header.log_offset + 1
 
-    def _is_in_log(self, consumer: Any, tp: TopicPartition, header: snapshots.Header) -> bool:
-        consumer.assign([tp])
-        consumer.seek(tp, header.log_offset)
+    def _is_in_log(self, consumer: Any, tp: TopicPartition, offset: int, digest: str) -> bool:
+        consumer.seek(tp, offset)
         for record in next(iter(consumer.poll(timeout_ms=10_000, max_records=1).values()), ()):
-            if record.offset == header.log_offset:
-                return snapshots.record_digest(record.key, record.value) == header.log_digest
+            if record.offset == offset:
+                return snapshots.record_digest(record.key, record.value) == digest
         return False
-
-    def _fold(self, consumer: Any, tp: TopicPartition, end: int) -> Iterator[int]:
-        folded = 0
-        for records in self._chunks(consumer, tp, end):
-            if records:
-                try:
-                    self._stage.restore(self._partition, records)
-                except StateVersionError as error:
-                    name = self._stage.name
-                    raise RestoreError(
-                        f"{error}. Stop the workers of {name} and run `newsmill {name} rebuild` where they will run: "
-                        "it learns anew from the input that is kept"
-                    ) from error
-                self._note(records)
-                folded += len(records)
-            yield folded
 
     def _chunks(self, consumer: Any, tp: TopicPartition, end: int) -> Iterator[list[Record]]:
         """Yield the log's records up to `end`, some chunks empty. Raises RestoreError when none arrive for long."""

@@ -8,7 +8,15 @@ from newsmill.engines.embedded.checkpoint import Checkpoint, interrupted
 from newsmill.engines.embedded.engine import EmbeddedEngine, Progress
 from newsmill.engines.embedded.errors import EngineError, StateError
 from newsmill.engines.embedded.pool import StagePool
-from newsmill.engines.embedded.sink import FileSink, ListSink, Sink, StreamSink, dead_letter_line, value_line
+from newsmill.engines.embedded.sink import (
+    FileSink,
+    ListSink,
+    PackedSink,
+    Sink,
+    StreamSink,
+    dead_letter_line,
+    value_line,
+)
 from newsmill.engines.embedded.summary import DeadLetterExample, RunSummary
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "EngineError",
     "FileSink",
     "ListSink",
+    "PackedSink",
     "Progress",
     "RunSummary",
     "Sink",

@@ -10,6 +10,7 @@ from newsmill.engines.embedded.pool import Spread, StagePool, preparing
 from newsmill.engines.result import BatchResult, Output
 from newsmill.engines.runner import Runner, ingested_at_ms
 from newsmill.metrics import Metrics
+from newsmill.routes import Routes
 from schemas import headers as h
 from schemas import topics
 from workers.stage import Record, Stage, StatefulStage
@@ -54,6 +55,7 @@ class Chain:
         pool: where stages without state run, beside the main process, and where those of the others that say so
             (`heavy_prepare`) prepare their records.
         partition: returns the partition of a record that is handed on, of its topic and key; always 0 if not given.
+        routes: which partition an article goes to instead; None: its key decides.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Chain:
         dead_letter_limit: int,
         pool: StagePool | None = None,
         partition: Callable[[str, bytes | None], int] = lambda topic, key: 0,
+        routes: Routes | None = None,
     ) -> None:
         if not stages:
             raise ValueError("there are no stages to run")
@@ -80,7 +83,8 @@ class Chain:
                 self._spread.append(stage)
             elif pool is not None and stage.heavy_prepare and stage.name in pool.names:
                 prepared = preparing(pool, stage.name)
-            self.runners.append(Runner(stage, metrics, dead_letter_limit=dead_letter_limit, prepared=prepared))
+            runner = Runner(stage, metrics, dead_letter_limit=dead_letter_limit, prepared=prepared, routes=routes)
+            self.runners.append(runner)
         self._read = frozenset(read)
         self._partition = partition
 
@@ -136,9 +140,17 @@ class Chain:
         self._sort_dead_letters(batch, records)
         return batch
 
-    def refuse(self, record: Record, reason: str, detail: str, offsets: Mapping[str, int]) -> Batch:
-        """Return the batch for a record that no stage is shown."""
-        batch = Batch(offsets={**offsets, place(self.source, record.partition): record.offset + 1})
+    def refuse(
+        self,
+        record: Record,
+        reason: str,
+        detail: str,
+        offsets: Mapping[str, int],
+        decided: Sequence[Decided] = (),
+    ) -> Batch:
+        """Return the batch for a record that no stage is shown, behind what is `decided` (see `run`)."""
+        batch = self.run((), offsets, decided)
+        batch.offsets[place(self.source, record.partition)] = record.offset + 1
         runner = self.runners[0]
         result = runner.dead_letter(record, reason, detail)
         batch.results.append((runner, result))
@@ -158,7 +170,9 @@ class Chain:
 
     def _arrive(self, output: Output, batch: Batch) -> Record:
         """Return what a stage wrote as the next stage reads it."""
-        partition = self._partition(output.topic, output.key)
+        partition = output.partition
+        if partition is None:
+            partition = self._partition(output.topic, output.key)
         offset = _take(batch, place(output.topic, partition))
         arrived = ingested_at_ms(output.headers) or 0
         return Record(output.topic, partition, offset, output.key, output.value, output.headers, arrived)

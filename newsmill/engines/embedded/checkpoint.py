@@ -20,7 +20,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     `finished` tells a run that came to its end from one that was interrupted. `offsets` holds, by topic, the next
     offset; `logs` the length in bytes of the files of the state directory; `outputs` that of each output file (absolute
     path). `windows` are the stages' failure windows. `current` is the position in the file that was read last.
-    `totals` is the summary up to here.
+    `totals` is the summary up to here. `replay` is what a replay into files needs to go on, as it writes it itself.
     """
 
     format: int = _FORMAT
@@ -34,6 +34,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     windows: dict[str, str] = {}
     current: list[Any] | None = None
     totals: dict[str, dict[str, int]] = {}
+    replay: str = ""
 
     def save(self, directory: Path) -> None:
         """Replace the checkpoint in `directory`. Raises EngineError; the old one is still there then."""
@@ -53,12 +54,12 @@ def load(directory: Path) -> Checkpoint | None:
         checkpoint = msgspec.json.decode(data, type=Checkpoint)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StateError(
-            f"{path} is damaged ({error}). Start anew with --fresh or another --state directory"
+            f"{path} is damaged ({error})", "Start anew with --fresh or another --state directory"
         ) from error
     if checkpoint.format != _FORMAT:
         raise StateError(
-            f"{path} is of format {checkpoint.format}, this newsmill reads {_FORMAT}. "
-            "Use the version that made it, or start anew with --fresh or another --state directory"
+            f"{path} is of format {checkpoint.format}, this newsmill reads {_FORMAT}",
+            "Use the version that made it, or start anew with --fresh or another --state directory",
         )
     return checkpoint
 

@@ -10,7 +10,18 @@ from newsmill.errors import NewsmillError
 
 
 class StateError(NewsmillError):
-    """The state directory can't be used for this run: in use, damaged, or made by something else."""
+    """The state directory can't be used for this run: in use, damaged, or made by something else.
+
+    `what` is wrong; the text says what to do about it, too, in the words of `newsmill run`.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}. {remedy}" if remedy else what)
+        self.what = what
+
+
+class InUseError(StateError):
+    """Another process works with the state directory."""
 
 
 class EngineError(NewsmillError):

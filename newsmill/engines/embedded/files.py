@@ -34,8 +34,8 @@ class AppendFile:
         if keep is not None and size < keep:
             self._file.close()
             raise StateError(
-                f"{path} holds {size} bytes where the state directory says {keep}: it was changed or removed. "
-                "Bring it back, or start anew with --fresh or another --state directory"
+                f"{path} holds {size} bytes where the state directory says {keep}: it was changed or removed",
+                "Bring it back, or start anew with --fresh or another --state directory",
             )
         self.length = size if keep is None else keep
         try:

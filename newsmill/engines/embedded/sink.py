@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import orjson
 
+from newsmill.engines.embedded import logfile
 from newsmill.engines.embedded.errors import EngineError, StateError, storage_error
 from newsmill.engines.embedded.files import AppendFile
 from newsmill.engines.result import Output
 from schemas import headers as h
 
 Render = Callable[[Output], bytes]
+
+_QUICK: Final = 1
+"""Level of compression: what is written is read once more, and then gone."""
 
 
 class Sink(ABC):
@@ -60,8 +66,8 @@ class FileSink(Sink):
         try:
             if must_be_new and self.path.exists() and self.path.stat().st_size:
                 raise StateError(
-                    f"{self.path} holds something that was not written with this state directory. Move it away, or "
-                    "start anew with --fresh, which overwrites it"
+                    f"{self.path} holds something that was not written with this state directory",
+                    "Move it away, or start anew with --fresh, which overwrites it",
                 )
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -72,8 +78,11 @@ class FileSink(Sink):
     def write(self, outputs: Sequence[Output]) -> None:
         """Append a line for each record."""
         if self._file is not None:
-            self._file.append(b"".join(map(self._render, outputs)))
+            self._file.append(self._pack(b"".join(map(self._render, outputs))))
             self.length = self._file.length
+
+    def _pack(self, lines: bytes) -> bytes:
+        return lines
 
     def sync(self) -> None:
         """Return when the lines would survive a power cut."""
@@ -84,6 +93,17 @@ class FileSink(Sink):
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+class PackedSink(FileSink):
+    """Appends the records as they are, key and headers too, compressed: `logfile.packed_records` reads them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, partial(logfile.encode, offset=0))
+
+    def _pack(self, lines: bytes) -> bytes:
+        # A member of its own for each batch, so that the file can be cut between any two.
+        return gzip.compress(lines, _QUICK, mtime=0) if lines else b""
 
 
 class StreamSink(Sink):

@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from newsmill.engines.embedded import attempts, checkpoint, logfile
-from newsmill.engines.embedded.errors import StateError, storage_error
+from newsmill.engines.embedded.errors import InUseError, StateError, storage_error
 from newsmill.engines.embedded.files import AppendFile
 from newsmill.engines.result import Output
 from newsmill.feed.document import Position
@@ -115,8 +115,8 @@ class State:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise StateError(
-                f"{self.directory} is in use by another run. Wait for it, or give this one another --state directory"
+            raise InUseError(
+                f"{self.directory} is in use by another run", "Wait for it, or give this one another --state directory"
             ) from error
         return descriptor
 
@@ -152,4 +152,4 @@ def _position(plain: object, path: Path) -> Position:
     try:
         return Position.load(plain)
     except ValueError as error:
-        raise StateError(f"{path} is damaged. Start anew with --fresh or another --state directory") from error
+        raise StateError(f"{path} is damaged", "Start anew with --fresh or another --state directory") from error

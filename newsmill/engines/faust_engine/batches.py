@@ -29,7 +29,7 @@ from faust.types import TP
 from newsmill import clients
 from newsmill.engines.broker.marks import Marks
 from newsmill.engines.broker.partitions import KILLED_DETAIL, Partition, cut
-from newsmill.engines.broker.required import MissingTopicsError, required_topics
+from newsmill.engines.broker.required import MissingTopicsError, check_routes, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
 from newsmill.engines.faust_engine.inbox import Inbox, size
 from newsmill.engines.faust_engine.outbox import Outbox
@@ -40,6 +40,7 @@ from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
+from schemas import topics
 from workers.stage import Record, StatefulStage
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,9 @@ class BatchLoop:
         missing = await self._lag.missing(required_topics(self._settings, self._stage))
         if missing:
             raise MissingTopicsError(missing)
+        if topics.ARTICLES in self._stage.sinks:
+            articles = clients.physical(self._settings, topics.ARTICLES)
+            check_routes(self._settings, await self._lag.partitions(articles))
 
     # -- a turn
 

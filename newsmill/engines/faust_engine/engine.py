@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from functools import cached_property
 from typing import Any
 
+from newsmill import routes
 from newsmill.engines.faust_engine.app import make_app, raw_topic
 from newsmill.engines.faust_engine.batches import BatchLoop
 from newsmill.engines.runner import Runner
@@ -63,6 +64,7 @@ class FaustEngine:
             pool=pool,
             prepare=prepare,
             sources=shown_sources(settings.metrics_sources, metrics, stage.name),
+            routes=routes.parse(settings.dedup_routes),
         )
         self._on_step = on_step
         self._stopping = False

@@ -34,6 +34,10 @@ class Lag(Positions):
         there = await asyncio.to_thread(self._lookup.topics)
         return [topic for topic in topics if topic not in there]
 
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions `topic` has."""
+        return len(await asyncio.to_thread(self._lookup.partitions_for_topic, topic) or ())
+
     async def measure_faust(self, thread: Any, done: Mapping[TP, int]) -> int | None:
         """Measure if it is time to; return how many records wait in all, None where not measured.
 

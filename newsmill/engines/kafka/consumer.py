@@ -1,4 +1,5 @@
-"""kafka-python's consumer, without the ways in which 3.0.12 stands still or falls out of its group for good.
+"""kafka-python's consumer, without the ways in which 3.0.12 stands still, falls out of its group for good, or says what
+was true before.
 
 Its coordinator (kafka/coordinator/base.py, `join_group_async`) begins to rejoin inside a poll, and switches heartbeats
 off. If the poll ends first, the next one is meant to go on. But it only does if `need_rejoin()` still says so, and
@@ -9,6 +10,10 @@ The Java client asks for "rejoin needed or pending" there.
 Its fetcher (kafka/consumer/fetcher.py, `fetched_records`) puts aside what it holds of a paused partition, and takes it
 up again after `resume` only while it has no other partition's records in hand. But a partition whose records are all
 handed out stays in hand, empty. Then the resumed partition is neither taken up nor fetched again: it stands still.
+
+Its coordinator (kafka/coordinator/consumer.py, `fetch_committed_offsets_async`) keeps a question that is on its way,
+for others to share. Where whoever asked has given up (a poll that ends), the answer stays, and the next one who asks
+gets it, however old it is by then: a transaction just committed seems not to have arrived.
 """
 
 from __future__ import annotations
@@ -37,6 +42,11 @@ class GroupConsumer(PausingConsumer):
         if self.joining:
             self.join_again()
         return super().poll(*arguments, **named)
+
+    def committed(self, partition: Any, *arguments: Any, **named: Any) -> Any:
+        """As KafkaConsumer.committed; the broker is always asked."""
+        self._coordinator._offset_fetch_futures.pop(frozenset((partition,)), None)
+        return super().committed(partition, *arguments, **named)
 
     @property
     def joining(self) -> bool:

@@ -19,15 +19,17 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
-from newsmill import clients
+from newsmill import clients, routes
 from newsmill.engines.broker.marks import Marks
 from newsmill.engines.broker.partitions import KILLED_DETAIL, Partition, cut
 from newsmill.engines.broker.positions import Positions
 from newsmill.engines.broker.records import size, to_record
-from newsmill.engines.broker.required import MissingTopicsError, required_topics
+from newsmill.engines.broker.required import MissingTopicsError, check_routes, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
+from newsmill.engines.kafka.abandoned import client_id, end_abandoned
 from newsmill.engines.kafka.changes import Changes
 from newsmill.engines.kafka.consumer import GroupConsumer
+from newsmill.engines.kafka.standby import Standby
 from newsmill.engines.kafka.transaction import StaleMembershipError, Transactor
 from newsmill.engines.result import KILLED, BatchResult
 from newsmill.engines.runner import Runner
@@ -35,6 +37,7 @@ from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
 from newsmill.sources import shown_sources
+from schemas import topics
 from workers.stage import Record, Stage, StatefulStage
 
 log = logging.getLogger(__name__)
@@ -78,6 +81,7 @@ class KafkaEngine:
             pool=pool,
             prepare=prepare,
             sources=shown_sources(settings.metrics_sources, metrics, stage.name),
+            routes=routes.parse(settings.dedup_routes),
         )
         self._on_step = on_step
         self._topic = clients.physical(settings, stage.source)
@@ -86,6 +90,7 @@ class KafkaEngine:
         self._changes = Changes()
         self._partitions: dict[TopicPartition, Partition] = {}
         self._tails: dict[int, LogTail] = {}
+        self._standby: Standby | None = None
         self._away = ""
 
     def stop(self) -> None:
@@ -105,7 +110,7 @@ class KafkaEngine:
         self._consumer: Any = GroupConsumer(
             **clients.consumer(self.settings),
             group_id=self._group,
-            client_id=f"{self.stage.name}-{self.settings.instance}",
+            client_id=client_id(self.stage.name, self.settings.instance),
             partition_assignment_strategy=(CooperativeStickyAssignor,),
             session_timeout_ms=int(self.settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(self.settings.session_timeout_s * 1000 / 4),
@@ -125,6 +130,12 @@ class KafkaEngine:
         needed = required_topics(self.settings, self.stage)
         if missing := [name for name in needed if not self._consumer.partitions_for_topic(name)]:
             raise MissingTopicsError(missing)
+        if topics.ARTICLES in self.stage.sinks:
+            articles = self._consumer.partitions_for_topic(clients.physical(self.settings, topics.ARTICLES))
+            check_routes(self.settings, len(articles))
+        if isinstance(self.stage, StatefulStage):
+            partitions = self._consumer.partitions_for_topic(clients.physical(self.settings, self.stage.log_topic))
+            self._standby = Standby(self.settings, self.stage, self.metrics, partitions)
 
     def _turn(self) -> None:
         self._follow_changes()
@@ -136,7 +147,7 @@ class KafkaEngine:
             self._rewind()
             return
         membership = self._consumer.group_metadata()
-        self.health.ready(self._away or ("" if self._consumer.assignment() else "no partition is assigned"))
+        self.health.ready(self._away or self._idle())
         if polled:
             # A batch in hand is input that waits: one that never ends must be seen, and nothing is measured meanwhile.
             self.health.waiting(True)
@@ -154,13 +165,25 @@ class KafkaEngine:
             self._rewind()
             return
         self._look_around()
+        if self._standby is not None and not self._consumer.joining:
+            self._standby.follow({tp.partition for tp in self._consumer.assignment()}, busy=bool(polled))
+
+    def _idle(self) -> str:
+        """Return why this worker has nothing to do and is no standby either; empty when it has, or is."""
+        if self._consumer.assignment():
+            return ""
+        # Whatever waited on a partition that it had is another's.
+        self.health.waiting(False)
+        return self._standby.problem() if self._standby else "no partition is assigned"
 
     # -- reading
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         """Return records, after waiting `linger_ms` for a batch to fill once there are any."""
         limit = self.settings.batch_records
-        polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=POLL_MS, max_records=limit)
+        hurry = self._standby is not None and self._standby.behind and not self._consumer.joining
+        polled: dict[TopicPartition, list[Any]]
+        polled = self._consumer.poll(timeout_ms=0 if hurry else POLL_MS, max_records=limit)
         deadline = time.monotonic() + self.settings.linger_ms / 1000
         count = sum(map(len, polled.values()))
         while polled and count < limit and not self._changes.any():
@@ -306,6 +329,8 @@ class KafkaEngine:
             self.metrics.rebalances.labels(self.stage.name).inc()
             for tp in sorted(gone):
                 self._give_up(tp)
+            if new:
+                end_abandoned(self.settings, self.stage.name)
             remaining = sorted(new)
             while remaining and self._take_on(remaining[0]):
                 remaining.pop(0)
@@ -317,8 +342,8 @@ class KafkaEngine:
     def _give_up(self, tp: TopicPartition) -> None:
         if tail := self._tails.pop(tp.partition, None):
             tail.snapshot()
-        if isinstance(self.stage, StatefulStage):
-            self.stage.forget(tp.partition)
+        if self._standby is not None:
+            self._standby.give(tp.partition, tail)
         self._partitions.pop(tp, None)
         self._positions.revoked(tp.partition)
 
@@ -326,7 +351,7 @@ class KafkaEngine:
         """Get ready for a partition that is new here; False when the group rebalanced meanwhile and it is undone."""
         found = self._confirm(tp)
         marks = Marks.load(found.metadata if found else None)
-        if isinstance(self.stage, StatefulStage) and not self._restore(self.stage, tp.partition):
+        if self._standby is not None and not self._restore(self._standby, tp.partition):
             return False
         partition = self._partitions[tp] = Partition(found.offset if found else None, marks)
         if marks.careful:
@@ -338,11 +363,11 @@ class KafkaEngine:
         self._positions.assigned(tp.partition, partition.committed)
         return True
 
-    def _restore(self, stage: StatefulStage, partition: int) -> bool:
-        """Rebuild the state of `partition`; False when the group rebalanced meanwhile."""
+    def _restore(self, standby: Standby, partition: int) -> bool:
+        """Rebuild the state of `partition`, or what is missing of it; False when the group rebalanced meanwhile."""
         self.health.ready("restoring state")
         started = time.monotonic()
-        tail = LogTail(self.settings, stage, partition)
+        tail = standby.take(partition)
         self._consumer.pause(*self._consumer.assignment())
         folded = 0
         for count in tail.restore():
@@ -352,19 +377,23 @@ class KafkaEngine:
             # within a poll is begun again by the next one, and makes the whole group begin again.
             self._consumer.poll(timeout_ms=POLL_MS if self._consumer.joining else 0)
             if self._changes.any():
+                standby.give(partition, tail)
                 return False
         seconds = time.monotonic() - started
-        self.metrics.restore_seconds.labels(stage.name).set(seconds)
-        log.info("restored %s/%d from %d log records in %.1f s", stage.log_topic, partition, folded, seconds)
+        self.metrics.restore_seconds.labels(self.stage.name).set(seconds)
+        log.info("restored the state of %s/%d from %d log records in %.1f s", self._topic, partition, folded, seconds)
         self._tails[partition] = tail
         return True
 
     def _leave(self) -> None:
-        for tail in self._tails.values():
-            tail.snapshot()
+        # First of all, so that whoever takes over need not wait for the snapshots.
         self._consumer.close(autocommit=False)
         self._positions.close()
         self._transactor.close()
+        for tail in self._tails.values():
+            tail.snapshot()
+        if self._standby is not None:
+            self._standby.close()
 
 
 def _place(record: Any) -> TopicPartition:

@@ -21,6 +21,11 @@ __all__ = ["FencedError", "StaleMembershipError", "TransactionError", "Transacto
 Offsets = Mapping[TopicPartition, OffsetAndMetadata]
 
 
+def transactional_id(settings: Settings, stage: str, instance: str) -> str:
+    """Return the transactional id of a worker: the same after a restart."""
+    return f"{settings.namespace}newsmill.{stage}.{instance}"
+
+
 class StaleMembershipError(Exception):
     """The group has rebalanced since the batch was read. Its transaction has been aborted: read and try it again."""
 
@@ -39,7 +44,7 @@ class Transactor(TransactionalProducer):
     def __init__(self, settings: Settings, stage: str, on_step: Callable[[str], None]) -> None:
         super().__init__(
             settings,
-            f"{settings.namespace}newsmill.{stage}.{settings.instance}",
+            transactional_id(settings, stage, settings.instance),
             "another worker has taken this name, or a batch took longer than NEWSMILL_TRANSACTION_TIMEOUT_S. Each "
             "worker of a stage needs a NEWSMILL_INSTANCE of its own",
             on_step,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import time
 from collections import Counter
@@ -170,12 +171,12 @@ class Chaos:
         if self.plan.engine == "kafka" and (places := abort_forgotten(self.settings)):
             self._say(f"the broker had forgotten transactions on {len(places)} partitions, which are aborted: {places}")
 
-    def seconds_join(self) -> None:
-        """Start a second worker of each stage, and wait until each has its share of the partitions."""
+    def seconds_join(self, stages: Sequence[str] = STAGES) -> None:
+        """Start a second worker of each of `stages`, and wait until each has its share of the partitions."""
         began = time.monotonic()
-        for stage in STAGES:
+        for stage in stages:
             self.supervisor.add(stage, "1")
-        for stage in STAGES:
+        for stage in stages:
             self.until(lambda stage=stage: self._shared(stage), f"the workers of {stage} share its partitions")
         self._say(f"second workers have joined within {time.monotonic() - began:.1f} s")
 
@@ -196,12 +197,12 @@ class Chaos:
         busy = sum(count > 0 for count in owners.values())
         return names <= owners.keys() and sum(owners.values()) == partitions and busy == min(2, partitions)
 
-    def seconds_leave(self, how: Literal["asked", "killed"]) -> None:
+    def seconds_leave(self, how: Literal["asked", "killed"], stages: Sequence[str] = STAGES) -> None:
         """Let the second workers go: SIGTERM, after which each ends with status 0, or SIGKILL."""
-        slots = [self.supervisor.slots[f"{stage}-1"] for stage in STAGES]
+        slots = [self.supervisor.slots[f"{stage}-1"] for stage in stages]
         with self.killer.held():
             self._forget_killed()
-            for stage in STAGES:
+            for stage in stages:
                 self.until(lambda stage=stage: self._shared(stage), f"the workers of {stage} share its partitions")
             began = time.monotonic()
             if how == "asked":
@@ -209,7 +210,7 @@ class Chaos:
             else:
                 for slot in slots:
                     self.killer.kill(slot, again=False)
-        for stage in STAGES:
+        for stage in stages:
             self.until(lambda stage=stage: self._owned_by(f"{stage}-0"), f"{stage}-0 has all partitions again")
         self._say(f"second workers have left ({how}); the first have it all after {time.monotonic() - began:.1f} s")
 
@@ -219,17 +220,34 @@ class Chaos:
         return owners == {name: self._partitions(stage)}
 
     def second_dedup_takes_over(self) -> None:
-        """Kill the dedup worker that has the one partition and keep it down: the other restores its state from the
-        log and goes on."""
+        """Kill the dedup worker that has the one partition and keep it down: the other, which has followed the log,
+        reads the rest and goes on."""
         owner, other = self._dedup_owner()
+        if self.plan.engine == "kafka":
+            self.until(lambda: self._warm(other), f"{other.name} keeps the state warm")
         kill = None
         while kill is None:
             kill = self.killer.kill(owner, again=False)
         self.until(lambda: self._owned_by(other.name), f"{other.name} takes over")
         owned = time.monotonic()
         self.until(lambda: self.watch.moved_after("dedup", owned) is not None, f"{other.name} goes on")
-        self._say(f"{other.name} has taken over from {owner.name} and goes on after {time.monotonic() - kill.at:.1f} s")
+        self._say(
+            f"{other.name} has taken over from {owner.name}, with {self._restored(other)} log records left to read; it "
+            f"goes on after {time.monotonic() - kill.at:.1f} s"
+        )
         self.supervisor.release(owner)
+
+    def _life(self, slot: Slot) -> str:
+        """What the process in `slot` has logged since it was ready to work; nothing before."""
+        lives = self.supervisor.log(slot.name).read_text(errors="replace").split("works with the")
+        return lives[-1] if len(lives) > slot.starts else ""
+
+    def _warm(self, slot: Slot) -> bool:
+        return "its state is warm" in self._life(slot)
+
+    def _restored(self, slot: Slot) -> str:
+        found = re.findall(r"restored the state of \S+ from (\d+) log records", self._life(slot))
+        return found[-1] if found else "?"
 
     def freeze_dedup(self) -> None:
         """Stand the dedup worker still, as a machine that swaps or loses its network would, until another has taken

@@ -52,6 +52,37 @@ def test_a_revision_says_what_changed(tmp_path: Path) -> None:
     assert "0 paragraphs new, 1 gone" in said
 
 
+def test_what_differs_is_named(tmp_path: Path) -> None:
+    """A template with other facts: names, numbers, days, and the word beside which a number is another one."""
+
+    def report(name: str, source: str, day: str, town: str, level: str) -> Path:
+        lines = [
+            f"The river at {town} stood at {level} centimetres on {day}, the water board said in its daily report.",
+            "Shipping between the two locks goes on as usual, with one lane in the narrow bend below the old mill.",
+            f"The board expects about {level} centimetres in the evening too, and asks anglers to keep off the weirs.",
+        ]
+        row = {"url": f"https://{source}.example/{name}", "source": source, "title": "River level", "text": lines}
+        path = tmp_path / name
+        path.write_text(json.dumps(row | {"text": "\n\n".join(lines)}), "utf-8")
+        return path
+
+    said = explained(
+        report("a", "courier", "Monday", "Lindmouth", "1,240"), report("b", "herald", "Friday", "Kelder", "980")
+    )
+    assert "names: 0 in both; in the first alone: Lindmouth, Monday; in the second alone: Friday, Kelder" in said
+    assert "numbers: 0 in both; in the first alone: 1240; in the second alone: 980" in said
+    assert "centimetres (1240; 980)" in said
+
+
+def test_links_and_sources_are_told(tmp_path: Path) -> None:
+    whole, half = document(tmp_path / "a", "bridge"), document(tmp_path / "b", "bridge", slice(1))
+    said = explained(whole, half)
+    assert "linked: with " in said
+    assert "the story is a part of the first text: from 4% to " in said
+    assert "independent sources of the cluster: 1" in said
+    assert "linked: no; the second begins the cluster " in explained(whole, document(tmp_path / "c", "museum"))
+
+
 def test_settings_count(tmp_path: Path) -> None:
     files = document(tmp_path / "a", "bridge"), document(tmp_path / "b", "bridge", slice(2))
     said = explained(*files, NEWSMILL_DEDUP_SIMILARITY="0.9")

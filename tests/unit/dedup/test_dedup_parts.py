@@ -31,7 +31,7 @@ def made(text: str) -> Fingerprint:
 def like(left: str, right: str):
     table = Table()
     table.grow(1)
-    table.set_fingerprint(0, made(right))
+    table.put(0, made(right))
     return compare(made(left), table, np.array([0]))[0]
 
 
@@ -185,12 +185,12 @@ def test_an_index_does_what_a_dictionary_of_lists_does(steps, spread, every):
     index.chains._bits = 1  # few buckets: chains of many keys, and many doublings
     index.chains._heads = np.zeros(2, np.int32)
     index.grow(64)
-    dead, looked_for = [], np.arange(0, 9 * 977 + 3, 1, dtype=np.uint32)
+    dead, looked_for = [], np.arange(0, 27 * 977 + 3, 1, dtype=np.uint32)
     before, at_commit = index.lookup([looked_for], alive)[0], {}
     for n, (kind, what, mask) in enumerate(steps):
         if kind == "link":
             row = free.pop()
-            keys = np.array([k * spread + n for n, k in enumerate(what)], np.uint32)
+            keys = np.array([3 * k * spread + n for n, k in enumerate(what)], np.uint32)
             wanted = np.array([bool(mask >> n & 1) for n in range(3)])
             index.add(row, keys, wanted)
             alive[row] = True

@@ -15,11 +15,13 @@ from newsmill.feed import FileSource, expand
 from schemas import headers as h
 from schemas import jsonschema, topics
 from tests.cases.bad_input import CASES, Case
+from tests.support import broken_outlets
 from workers import pipeline
 from workers.stage import StatefulStage
 
 ROOT = Path(__file__).resolve().parents[3]
 FORMATS = FormatChecker(formats=())
+INGESTED_MS = 1_790_000_000_000
 
 
 @FORMATS.checks("date-time", raises=ValueError)
@@ -38,22 +40,25 @@ def problems(topic: str, value: bytes | None) -> list[str]:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[bytes]]:
-    """topic -> values, of all samples. The chain shows the records of its last stage, so it is run to each of them."""
+    """topic -> values, of all samples and of two outlets that break. The chain shows the records of its last stage, so
+    it is run to each of them."""
     found: dict[str, list[bytes]] = {}
     stages = [pipeline.load(name) for name in pipeline.STAGES]
     state = tmp_path_factory.mktemp("state")
+    outlets = tmp_path_factory.mktemp("outlets") / "broken.ndjson"
+    outlets.write_bytes(b"\n".join(broken_outlets.lines(INGESTED_MS)))
     for number in range(1, len(stages) + 1):
         sinks = {topic: ListSink() for topic in stages[number - 1].sinks}
         # What a stage has learnt in one run must not be known in the next.
         chain = [pipeline.load(s.name) if isinstance(s, StatefulStage) else s for s in stages[:number]]
-        source = FileSource(expand([str(ROOT / "samples")]), ingested_ms=1_790_000_000_000)
+        source = FileSource(expand([str(ROOT / "samples"), str(outlets)]), ingested_ms=INGESTED_MS)
         last = number == len(stages)
         EmbeddedEngine(
             chain,
             source,
             {topic: [sink] for topic, sink in sinks.items()},
             state if last else None,
-            ingested_ms=1_790_000_000_000,
+            ingested_ms=INGESTED_MS,
         ).run()
         found |= {topic: [output.value or b"" for output in sink.outputs] for topic, sink in sinks.items()}
     for topic in (topics.INGEST_LOG, topics.DEDUP_LOG):

@@ -13,12 +13,16 @@ from prometheus_client import generate_latest
 from rich.console import Console
 
 from newsmill.cli.status import screen, to_json
+from newsmill.engines.runner import Runner
 from newsmill.health import Health
 from newsmill.metrics import GatewayMetrics, Metrics
+from newsmill.sources import Sources
 from newsmill.status import GatewayLine, Picture, StageLine, problems, scrapes
 from newsmill.status.groups import Group, PartitionLine
 from newsmill.status.picture import History
 from newsmill.status.scrapes import GatewayScrape, Scrape
+from tests.support.stages import CountingStage
+from workers.stage import SourceState
 
 URL = "http://127.0.0.1:9401"
 WORKER = Scrape(
@@ -127,6 +131,30 @@ def test_a_workers_metrics_are_read_as_they_are_served() -> None:
     assert (found.lag_seconds, found.age_p99) == (3.5, 15.0)
 
 
+def test_sources_that_are_broken_are_named_and_are_no_fault_of_the_pipeline() -> None:
+    """What a worker serves, read and shown; eleven small sources beside a large one."""
+
+    class Watching(CountingStage):
+        def source_states(self) -> list[SourceState]:
+            small = [SourceState(f"s{n:02}", ("silent",), 0, 0, 0.0, 0.0, 0, n) for n in range(10)]
+            return [SourceState("ellery", ("short_bodies", "no_dates"), 90, 3_000, 1.0, 0.0, 40, 40), *small]
+
+    metrics = Metrics()
+    metrics.announce("dedup", "1.0.0", "kafka")
+    Runner(Watching(), metrics, sources=Sources(20))
+    scrape = scrapes.parse(generate_latest(metrics.registry).decode(), URL, 5.0)
+    assert isinstance(scrape, Scrape)
+    assert scrape.broken_sources["ellery"] == ("no_dates", "short_bodies")
+    now = picture(GROUP, replace(WORKER, broken_sources=scrape.broken_sources))
+    assert problems(now) == []
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(screen(now, ()))
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    assert "ellery is broken: no dates, short bodies  docs/operations.md#a-source-breaks" in lines
+    assert lines[-2:] == ["and 1 more", "all is well"]
+    assert orjson.loads(to_json(now, ()))["stages"][0]["workers"][0]["broken_sources"]["s03"] == ["silent"]
+
+
 def gateway_metrics() -> tuple[GatewayMetrics, Health]:
     metrics, health = GatewayMetrics(), Health(60)
     metrics.watch(health)
@@ -197,3 +225,26 @@ def test_the_screen_and_the_json_tell_the_same() -> None:
     assert data["healthy"] is False
     assert data["stages"][0]["group"]["partitions"][0]["committed"] == 90
     assert data["stages"][0]["workers"][0]["lag_seconds"] is None
+
+
+def test_a_standby_is_shown_beside_the_partition_that_it_follows() -> None:
+    metrics = Metrics()
+    metrics.announce("dedup", "1.0.0", "kafka")
+    metrics.standby_lag.labels("dedup", 0).set(1234)
+    waits = scrapes.parse(generate_latest(metrics.registry).decode(), URL, 5.0)
+    assert isinstance(waits, Scrape)
+    assert waits.standby == {"0": 1234.0}
+
+    def shown(*workers: Scrape) -> str:
+        console = Console(file=io.StringIO(), width=100, force_terminal=False)
+        now = picture(GROUP, *workers)
+        console.print(screen(now, problems(now)))
+        return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+    assert "1,234 behind" in shown(WORKER, replace(waits, stage="ingest", ready=True, healthy=True))
+    nearer = replace(waits, standby={"0": 7.0}, ready=True, healthy=True)
+    assert "7 behind" in shown(WORKER, waits, nearer)
+    assert "behind" not in shown(WORKER).replace("behind", "", 1), "the column of the stages alone"
+    unknown = replace(waits, standby={"0": float("nan")})
+    assert " ? " in shown(WORKER, unknown)
+    assert orjson.loads(to_json(picture(GROUP, nearer), ()))["stages"][0]["workers"][0]["standby"] == {"0": 7.0}
