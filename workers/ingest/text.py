@@ -45,6 +45,7 @@ _FAR_SHARE: Final = 4
 _STANDFIRST_CHARS: Final = 30
 _EDGE_LINES: Final = 3
 _MOST_QUOTES: Final = 20
+_MOST_LEFT_OUT: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Cleaned:
     doubts: list[bool] = field(default_factory=list)
     """Whether each paragraph may be the page's rather than the article's: it speaks to the reader or of the site, or
     its own features tell against it and only its neighbours are for it."""
+    left_out: list[str] = field(default_factory=list)
+    """Sentences that speak to the reader or of the site and are not the article: another time they may look like it."""
     standfirst: str | None = None
     """The paragraph that is the standfirst: the sentence or two between headline and byline that sum the story up."""
 
@@ -162,11 +165,17 @@ def _finished(
         for at in quotes[:_MOST_QUOTES]:
             if folded(lines[at]) in said:
                 gone[at] = "repeat"
+    left_out = [
+        lines[at]
+        for at, reason in gone.items()
+        if reason == "page" and ends_like_prose(lines[at]) and may_address_the_reader(words[at])
+    ]
     return Cleaned(
         paragraphs=[lines[left[number]] for number in kept],
         folds=[folds[number] for number in kept],
         numbers=[left[number] for number in kept],
         doubts=[left[number] in doubted or may_address_the_reader(words[left[number]]) for number in kept],
+        left_out=left_out[:_MOST_LEFT_OUT],
         headline=lines[headline] if headline is not None else None,
         byline=name,
         removed=[Removed(at, lines[at], gone[at]) for at in sorted(gone)],
