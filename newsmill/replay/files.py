@@ -201,7 +201,11 @@ class FileTarget(Target):
             self._on_step("synced")
             self._save(positions, counts, state)
         self._on_step("checkpointed")
-        if self._session is not None and time.monotonic() - self._noted > NOTE_SECONDS:
+        if self._session is None:
+            return
+        self._session.measure(outputs, positions, counts)
+        # That a process begins is nothing to tell yet.
+        if counts and time.monotonic() - self._noted > NOTE_SECONDS:
             self._session.checkpoint([], positions, counts, state=state.dump())
             self._noted = time.monotonic()
 

@@ -281,7 +281,8 @@ class Fused:
             windows = {partition: window.dump() for partition, window in result.windows.items()}
             self._state.windows.setdefault(runner.stage.name, {}).update(windows)
         self._input.note(self._state)
-        self._got_on(len(records))
+        if records or decided:
+            self._got_on(len(records))
         self._reached = self._input.positions()
         self._target.write(_outputs(batch), self._reached, self.counts, self._state)
         self._pace.wrote(len(records))

@@ -104,18 +104,19 @@ class Session:
                 state=state,
             ),
         )
-        self._measure(outputs, positions, counts)
+        self.measure(outputs, positions, counts)
 
     def finish(self, counts: Mapping[str, int]) -> None:
         """Write that all is done. Raises as ReplayWriter.write does."""
         self.writer.write([], journal.note(self.run, self.operation, "finished", counts=dict(counts)))
-        self._measure([], self._reached, counts)
+        self.measure([], self._reached, counts)
 
     def _begun(self, work: Work) -> None:
         self._plan, self._reached = work.plan, work.positions
-        self._measure([], self._reached, work.counts)
+        self.measure([], self._reached, work.counts)
 
-    def _measure(self, outputs: Sequence[Output], positions: Mapping[str, int], counts: Mapping[str, int]) -> None:
+    def measure(self, outputs: Sequence[Output], positions: Mapping[str, int], counts: Mapping[str, int]) -> None:
+        """Have metrics show what has become durable, also elsewhere than in Kafka."""
         if self._meter is None:
             return
         starts = {f"{self._plan.topic}/{span.partition}": span.start for span in self._plan.spans}

@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from workers.classify import calibrate, corpus, taxonomy, weights
 from workers.classify.articles import Labelled, read
 from workers.classify.corpus import Example
-from workers.classify.features import stem, windows, words
+from workers.classify.features import PLACE, stem, windows, words
 from workers.classify.model import HEADLINE_WORDS, LOGIT_UNIT
 from workers.classify.resemblance import alike
 from workers.classify.stage import read_taxonomy, read_vectors
@@ -73,8 +73,10 @@ class Trainer:
         reports: Sequence[Labelled] = (),
     ) -> None:
         """Build vocabulary and rows from all texts. `reports` are articles that are never left out for calibration."""
-        ignored = corpus.word_list("stopwords.txt") | corpus.word_list("places.txt")
-        self._ignored = frozenset(ignored | {stem(word) for word in ignored})
+        stopwords, telling, places = (
+            frozenset(map(stem, corpus.word_list(f"{name}.txt"))) for name in ("stopwords", "telling", "places")
+        )
+        self._ignored, self._places, self._form = stopwords - telling - places, places, (telling - places) | {PLACE}
         self._examples = examples
         self.vectors = vectors
         self._articles = (*articles, *reports)
@@ -138,6 +140,8 @@ class Trainer:
         return weights.Weights(
             subjects=self.subjects,
             terms=tuple(self._terms),
+            places=tuple(sorted(self._places)),
+            form=tuple(sorted(self._form & self._terms.keys())),
             pairs=pairs,
             idf=self._idf.astype(np.int16),
             weight=weight.astype(np.int16),
@@ -161,7 +165,8 @@ class Trainer:
 
     def _stems(self, text: list[str]) -> list[str]:
         # An ignored word leaves a gap, so that no pair spans it: the model sees it in the same way.
-        return ["" if word in self._ignored or stem(word) in self._ignored else stem(word) for word in text]
+        roots = [stem(word) for word in text]
+        return [PLACE if root in self._places else "" if root in self._ignored else root for root in roots]
 
     def _windows(self, article: Labelled) -> list[list[str]]:
         body = self._stems(words(article.body))
