@@ -249,16 +249,17 @@ def test_no_test_article_is_in_the_training_files(articles):
 
 def test_training_repeats_itself():
     pytest.importorskip("sklearn")
-    from workers.classify import calibrate, train
+    from workers.classify import calibrate
     from workers.classify.articles import Labelled
     from workers.classify.stage import read_taxonomy, read_vectors
+    from workers.classify.trainer import Trainer
 
     examples = [example for example in corpus.own_examples(1.0) if "second-" in example.theme]
     bodies = [(f"outlet{n % 9}_{n}", example) for n, example in enumerate(corpus.own_examples(1.0)) if n % 12 == 0]
     articles = [Labelled(id, "", example.text, example.subjects) for id, example in bodies if example.subjects]
     runs = []
     for _ in range(2):
-        trainer = train.Trainer(examples, articles, read_taxonomy(), read_vectors(), corpus.reports()[::9])
+        trainer = Trainer(examples, articles, read_taxonomy(), read_vectors(), corpus.reports()[::9])
         runs.append((dump(trainer.train()), calibrate.fit(trainer, articles)))
     assert runs[0] == runs[1]
     assert Model(parse(runs[0][0]), calibration.parse(runs[0][1].data), read_vectors()).subjects == trainer.subjects
