@@ -287,7 +287,7 @@ class IngestLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     The state of ingest is the fold of these. `lines` is base64 of the hashes of the lines that were looked at, in the
     form named by `form`; `cut` has bit n set where the n-th of them recurs in the source and was cut. The offset of the
-    input is in the record's header `input-offset`; the record's key is the id of the article, empty where the document
+    input is in the record's header `input-offset`; the record's key is the id of the article, zeros where the document
     was refused. `marks`, `chars` and `keyed` are for the health of the source, `health` is what was told of sources
     with this document. Entries of ingest before 1.3.0 have no `marks`.
     """

@@ -25,7 +25,7 @@ import orjson
 import pyarrow as pa
 from msgspec import inspect
 
-from newsmill.engines.embedded import dead_letter_line
+from newsmill.engines.lines import dead_letter_line
 from newsmill.engines.result import Output
 from schemas import headers as h
 from schemas import topics

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -19,9 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from workers.classify import calibration
 from workers.classify.articles import Labelled
 from workers.classify.model import LOGIT_UNIT, Model, sigmoid
-
-if TYPE_CHECKING:
-    from workers.classify.train import Trainer
+from workers.classify.trainer import Trainer
 
 PARTS: Final = 5
 STRENGTH: Final = 1.0

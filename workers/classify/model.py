@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.classify.calibration import NUMBERS, Calibration
-from workers.classify.features import stem, windows, words
+from workers.classify.features import PLACE, stem, windows, words
 from workers.classify.vectors import Vectors, length
 from workers.classify.weights import Weights
 
@@ -37,6 +37,7 @@ STRONGEST: Final = 3
 HEADLINE_WORDS: Final = 60
 
 _TABLE_LIMIT: Final = 8 * LOGIT_UNIT
+_KEPT_WORDS: Final = 65_536
 
 
 def _thousandths(logit: int) -> int:
@@ -49,6 +50,24 @@ _SIGMOID: Final[Int64] = np.array([_thousandths(logit) for logit in range(-_TABL
 def sigmoid(logits: Int64) -> Int64:
     """Return the logistic function of `logits` (in 1/256) in thousandths."""
     return _SIGMOID[np.clip(logits, -_TABLE_LIMIT, _TABLE_LIMIT) + _TABLE_LIMIT]
+
+
+class _Numbers(dict[str, int]):
+    """Words as they stand in texts -> the numbers of term and vector, kept for the commonest look-up of all.
+
+    A value is (term + 1) * 2**32 + vector + 1: -1 for none becomes 0.
+    """
+
+    def __init__(self, terms: dict[str, int], vectors: dict[str, int]) -> None:
+        super().__init__()
+        self._terms, self._vectors = terms, vectors
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _KEPT_WORDS:
+            self.clear()
+        root = stem(word)
+        found = self[word] = (self._terms.get(root, -1) + 1 << 32) + self._vectors.get(root, -1) + 1
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +83,7 @@ class Reading:
     """The windows of an article, the first of which is its headline.
 
     `logits` and `meanings`: windows x subjects, in 1/256, from the words and from their vectors. `known`: terms known
-    in each window. `evidence`: distinct terms known in all.
+    in each window. `evidence`: distinct terms known in all that say what the article is about.
     """
 
     logits: Int64
@@ -86,16 +105,25 @@ class Model:
         self.calibration = calibration
         self.scale = weights.scale
         self._ids = {term: number for number, term in enumerate(weights.terms)}
+        if PLACE in self._ids:
+            self._ids |= dict.fromkeys(weights.places, self._ids[PLACE])
         self._words = len(weights.terms)
         pairs = weights.pairs.astype(np.int64)
         self._pairs = pairs[:, 0] * self._words + pairs[:, 1]
+        form = {self._ids[term] for term in weights.form if term in self._ids}
+        content = [number not in form for number in range(self._words)]
+        content += [not {int(first), int(second)} <= form for first, second in pairs]
+        self._content = np.array([*content, False])
+        # A window has at most 133 terms of 16 bits, so its sums are whole numbers below 2**24: exact in floats of 32
+        # bits, in any order, and several times faster than in integers. The same holds for the vectors below.
         # A row of zeros at the end stands for every term that is not known.
-        self._weight = np.vstack([weights.weight, np.zeros((1, len(weights.subjects)), np.int16)])
+        self._weight = np.vstack([weights.weight, np.zeros((1, len(weights.subjects)))]).astype(np.float32)
         self._square = np.append(weights.idf.astype(np.int64) ** 2, 0)
         self.bias = weights.bias.astype(np.int64)
         self._vector_rows = {word: number for number, word in enumerate(vectors.words)}
+        self._numbers = _Numbers(self._ids, self._vector_rows)
         # Padded with zeros for every word that has no vector.
-        self._vectors = np.vstack([vectors.matrix, np.zeros((1, vectors.matrix.shape[1]), np.int8)])
+        self._vectors = np.vstack([vectors.matrix, np.zeros((1, vectors.matrix.shape[1]))]).astype(np.float32)
         # Whole numbers far below 2**53: products of floats are exact, and much faster than those of integers.
         self._meaning = weights.meaning.astype(np.float64)
         self.meaning_bias = weights.meaning_bias.astype(np.int64)
@@ -123,9 +151,9 @@ class Model:
         found = int(np.searchsorted(self._pairs, key))
         return found + self._words if found < len(self._pairs) and self._pairs[found] == key else -1
 
-    def term_weights(self, term: int) -> npt.NDArray[np.int16]:
+    def term_weights(self, term: int) -> npt.NDArray[np.float32]:
         """Return the weight of a term for each subject, in 1/`scale`."""
-        found: npt.NDArray[np.int16] = self._weight[term]
+        found: npt.NDArray[np.float32] = self._weight[term]
         return found
 
     def vector_row(self, word: str) -> int:
@@ -148,9 +176,8 @@ class Model:
         head, rest = words(headline, HEADLINE_WORDS), words(body)
         text = head + rest
         ranges = [(0, len(head))] + [(start + len(head), end + len(head)) for start, end in windows(len(rest))]
-        stems = [stem(word) for word in text]
-        lookup, unknown = self._ids.get, -1
-        ids = np.array([lookup(word, unknown) for word in stems], np.int64)
+        numbers = np.array(list(map(self._numbers.__getitem__, text)), np.int64)
+        ids = (numbers >> 32) - 1
         window = np.repeat(np.arange(len(ranges)), [end - start for start, end in ranges])
         keys = ids[:-1] * self._words + ids[1:]
         joined = (ids[:-1] >= 0) & (ids[1:] >= 0) & (window[:-1] == window[1:])
@@ -172,21 +199,19 @@ class Model:
         filled = np.flatnonzero(count)
         if len(filled):
             starts = np.searchsorted(place, filled)
-            total[filled] = np.add.reduceat(self._weight[term], starts, axis=0, dtype=np.int64)
+            total[filled] = np.add.reduceat(self._weight[term], starts, axis=0)
             square[filled] = np.add.reduceat(self._square[term], starts)
         norm = np.maximum(np.floor(np.sqrt(square * 256.0)).astype(np.int64), 1)
         logits = total * (LOGIT_UNIT * 16) // (self.scale * norm[:, None]) + self.bias
         return Reading(
             np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT),
-            self._meanings(stems, window, len(ranges)),
+            self._meanings((numbers & 0xFFFFFFFF) - 1, window, len(ranges)),
             count,
-            len(np.unique(term)),
+            int(self._content[np.unique(term)].sum()),
         )
 
-    def _meanings(self, stems: list[str], window: Int64, count: int) -> Int64:
+    def _meanings(self, rows: Int64, window: Int64, count: int) -> Int64:
         """Return the logits of `count` windows from the vectors of their distinct words (windows x subjects)."""
-        lookup, unknown = self._vector_rows.get, -1
-        rows = np.array([lookup(word, unknown) for word in stems], np.int64)
         stride = len(self._vectors)
         distinct = np.unique(window[rows >= 0] * stride + rows[rows >= 0])
         place, row = distinct // stride, distinct % stride
@@ -194,7 +219,7 @@ class Model:
         filled = np.flatnonzero(np.bincount(place, minlength=count))
         if len(filled):
             starts = np.searchsorted(place, filled)
-            sums[filled] = np.add.reduceat(self._vectors[row], starts, axis=0, dtype=np.int64)
+            sums[filled] = np.add.reduceat(self._vectors[row], starts, axis=0)
         total = (sums.astype(np.float64) @ self._meaning).astype(np.int64)
         logits = total * (LOGIT_UNIT * 16) // (self.scale * length(sums)[:, None]) + self.meaning_bias
         cut: Int64 = np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)

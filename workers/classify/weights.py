@@ -1,7 +1,7 @@
 """The file of weights: a fixed header, a JSON index and raw little-endian arrays. No pickle, no timestamps.
 
 Layout: the 8 bytes of `MAGIC`; the length of the index in 4 bytes, little-endian; the index, as UTF-8 JSON with
-sorted keys (`subjects`, `terms`, `pairs`, `scale`, `dimensions`); then, without gaps,
+sorted keys (`subjects`, `terms`, `places`, `form`, `pairs`, `scale`, `dimensions`); then, without gaps,
 
 - `idf`     int16, F:     rarity of each term, in 1/16
 - `weight`  int16, F x S: weight of each term for each subject, already times its rarity, in 1/`scale`
@@ -10,7 +10,9 @@ sorted keys (`subjects`, `terms`, `pairs`, `scale`, `dimensions`); then, without
 - `meaning` int16, D x S: weight of each dimension of a window's meaning (vectors.py), in 1/`scale`
 - `meaning_bias` int32, S: in 1/256 of a logit
 
-with S subjects, D dimensions, F = words + P terms: first the words, then the pairs of words.
+`places` are stems that all stand for the one term PLACE of features.py, where `terms` has it;
+`form` are terms that say how an article is told and not what it is about, so that they are no evidence by themselves.
+There are S subjects, D dimensions, F = words + P terms: first the words, then the pairs of words.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-MAGIC: Final = b"NMSUBJ2\n"
+MAGIC: Final = b"NMSUBJ3\n"
 
 Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
@@ -38,6 +40,8 @@ class Weights:
 
     subjects: tuple[str, ...]
     terms: tuple[str, ...]
+    places: tuple[str, ...]
+    form: tuple[str, ...]
     pairs: Int32
     idf: Int16
     weight: Int16
@@ -51,7 +55,9 @@ def dump(weights: Weights) -> bytes:
     """Return the bytes of the file. Equal weights give equal bytes."""
     index = {
         "dimensions": len(weights.meaning),
+        "form": list(weights.form),
         "pairs": len(weights.pairs),
+        "places": list(weights.places),
         "scale": weights.scale,
         "subjects": list(weights.subjects),
         "terms": list(weights.terms),
@@ -76,7 +82,7 @@ def parse(data: bytes) -> Weights:
     position = start + int.from_bytes(data[len(MAGIC) : start], "little")
     try:
         index: dict[str, Any] = json.loads(data[start:position])
-        subjects, terms = tuple(index["subjects"]), tuple(index["terms"])
+        subjects, terms, places, form = (tuple(index[name]) for name in ("subjects", "terms", "places", "form"))
         pairs, scale, dimensions = int(index["pairs"]), int(index["scale"]), int(index["dimensions"])
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"the index can't be read: {error}") from error
@@ -100,4 +106,4 @@ def parse(data: bytes) -> Weights:
     if position != len(data):
         raise WeightsError(f"{len(data) - position} bytes too many")
     idf, weight, bias, pair, meaning, meaning_bias = parts
-    return Weights(subjects, terms, pair, idf, weight, bias, scale, meaning, meaning_bias)
+    return Weights(subjects, terms, places, form, pair, idf, weight, bias, scale, meaning, meaning_bias)

@@ -116,7 +116,7 @@ def make_draft(incoming: Incoming) -> Draft:
         removed=cleaned.removed,
         standfirst=standfirst,
         provenance=provenance,
-        lines=lines_of(cleaned.paragraphs, cleaned.folds, cleaned.doubts),
+        lines=lines_of(cleaned.paragraphs, cleaned.folds, cleaned.doubts, cleaned.left_out),
     )
 
 

@@ -21,7 +21,7 @@ _BODY_CHARS: Final = 60
 """Shortest sentence that is taken for the body's beginning rather than for a standfirst or a caption."""
 
 _REACH: Final = 14
-_NEAR: Final = 3
+_NEAR: Final = 4
 
 _SENTENCE_END: Final = re.compile(r"""[.!?]["”’»)\]]{0,2}(?=\s)|[。！？؟।۔]["”’」』]{0,2}""")
 _NO_END: Final = re.compile(
@@ -29,6 +29,7 @@ _NO_END: Final = re.compile(
     r"|\b[A-Z]|\b\d{1,2})\.$"
 )
 _BYLINE_LIKE: Final = re.compile(r"(?:by|von|por|par|di)\s[^.!?:]{3,60}(?:\s\S+@\S+)?", re.IGNORECASE)
+_LISTED: Final = re.compile(r"[-–•*+▪►]\s")
 _MAIL: Final = re.compile(r"\s\S{1,60}@\S{3,60}$")
 _BYLINE: Final = re.compile(r"(?:by|von|por|par|di)\s+([^\W\d_][^\d,;:!?]{2,80})", re.IGNORECASE)
 
@@ -83,17 +84,27 @@ def find_headline(
         at
         for at in range(max(0, body - _REACH), body)
         if not kinds[at] and not heading_kind(lines[at]) and is_headline(lines[at], last) and not is_about(lines[at])
-    ]
+        and not _LISTED.match(lines[at]) and lines[at].count("|") < 2
+    ]  # fmt: skip
     if not likely:
         return Found(None, body)
-    about = [at for at in range(max(0, body - _REACH), body) if is_about(lines[at])]
+    about = [at for at in range(max(0, body - _REACH), body) if kinds[at] == "credit" or is_about(lines[at])]
+
+    def is_followed(at: int) -> bool:
+        return any(at < other <= at + _NEAR for other in about)
 
     def merit(at: int) -> int:
-        following = any(at < other <= at + _NEAR for other in about)
+        following = is_followed(at)
         preceding = any(at - _NEAR <= other < at for other in about)
         return 3 * following - 2 * preceding + 2 * inside[at] + (lines[at].count(" ") >= _FEWEST_WORDS)
 
-    return Found(max(likely, key=merit), body)  # of equals the first
+    best = max(likely, key=merit)  # of equals the first
+    # What stands right above it may be the headline, and this one its standfirst or caption: the same byline follows.
+    for above in range(best - 1, best - 3, -1):
+        if not (above in likely and is_followed(above) and lines[above].count(" ") >= _FEWEST_WORDS):
+            break
+        best = above
+    return Found(best, body)
 
 
 def is_about(line: str) -> bool:

@@ -20,7 +20,6 @@ from workers.ingest.watched import (
     DAYS,
     EMPTY,
     LATEST,
-    NEW,
     PROBLEMS,
     REFUSED,
     SLOT_US,
@@ -29,7 +28,7 @@ from workers.ingest.watched import (
     Broken,
     Watched,
     before,
-    counted,
+    count,
     in_slot,
     state_of,
 )
@@ -123,11 +122,11 @@ class Watch:
         changes = self._let_go() if turned else []
         if source is not None:
             self.documents += 1
-            watched = counted(self.sources.get(source, NEW), clock_us, self.documents, marks, chars)
-            self._put(source, watched)
+            watched = self._own(source)
+            count(watched, clock_us, self.documents, marks, chars)
             if len(self.sources) > MOST_WATCHED * (_SLACK + 1) // _SLACK:
                 changes += self._shrink()
-            if told is None and (watched.broken or any(watched.latest)) and source in self.sources:
+            if told is None and (watched.broken or _doubtful(watched)) and source in self.sources:
                 changes += self._judged(source, watched)
         if turned and told is None:
             changes += self._silent()
@@ -156,9 +155,14 @@ class Watch:
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
-    def _put(self, name: str, watched: Watched) -> None:
-        self._changed.setdefault(name, self.sources.get(name))
-        self.sources[name] = watched
+    def _own(self, name: str) -> Watched:
+        """Return what is known of a source, to be changed; what was known at the last commit is put aside."""
+        found = self.sources.get(name)
+        if found is not None and name in self._changed:
+            return found
+        self._changed.setdefault(name, found)
+        made = self.sources[name] = Watched() if found is None else structs.replace(found)
+        return made
 
     def _drop(self, name: str) -> Iterator[Change]:
         watched = self.sources.pop(name)
@@ -193,7 +197,7 @@ class Watch:
             if first >= now or any(broken.problem == "silent" for broken in watched.broken):
                 continue
             own = [in_slot(watched, slot - SLOTS_OF_WEEK) for slot in range(first, now)]
-            if sum(min(count, MOST_MISSED_OF_SLOT) for count in own) < MISSED:
+            if sum(min(had, MOST_MISSED_OF_SLOT) for had in own) < MISSED:
                 continue
             totals = totals or self._totals()
             there = sum(totals.get(slot, 0) for slot in range(first, now))
@@ -207,19 +211,18 @@ class Watch:
         totals: dict[int, int] = {}
         for watched in self.sources.values():
             for row in (*watched.days, watched.today):
-                for number, count in enumerate(row.slots):
-                    at = row.day * SLOTS_OF_DAY + number
-                    totals[at] = totals.get(at, 0) + count
+                for at, documents in enumerate(row.slots, row.day * SLOTS_OF_DAY):
+                    totals[at] = totals.get(at, 0) + documents
         return totals
 
     def _mark(self, name: str, status: SourceStatus, problem: SourceProblem, body_chars: int) -> None:
-        watched = self.sources.get(name)
-        if watched is None:
+        if name not in self.sources:
             return  # dropped
+        watched = self._own(name)
         kept = tuple(broken for broken in watched.broken if broken.problem != problem)
         if status == "broken":
             kept = (*kept, Broken(problem, self.clock_us // SLOT_US, body_chars))
-        self._put(name, structs.replace(watched, broken=kept))
+        watched.broken = kept
 
     def _let_go(self) -> list[Change]:
         """Forget those that have been silent for all the days that are known."""
@@ -255,6 +258,14 @@ class Watch:
             state.usual_day_documents,
             watched.last_us,
         )
+
+
+def _doubtful(watched: Watched) -> bool:
+    """Return whether so many of the latest documents have the same problem that it may be more than usual."""
+    a, b, c, d, e = watched.latest
+    if not (a or b or c or d or e):
+        return False
+    return any(bits and bits.bit_count() >= _FEWEST for bits in (a, b, c, d, e))
 
 
 def _needed(known: int, had: int) -> int:

@@ -26,6 +26,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MOST_KEY_BYTES: Final = 200
 
+NO_ARTICLE: Final = "0" * 32
+"""Key of the log record on a document that was refused. It has the form of an article's id, so that ingest before 1.3.0
+can fold the log, too."""
+
 
 def short_id(article: str) -> int:
     """Return the first 64 bits of an article id (32 hex digits)."""
@@ -73,7 +77,7 @@ def refused_entry(reason: str, keyed: str, time_us: int) -> IngestLogEntry:
 
 
 def log_message(entry: IngestLogEntry, article: str, told: Sequence[SourceHealth]) -> Message:
-    """Return the log record on an article (its id; empty for a refused document), with what was told with it."""
+    """Return the log record on an article (its id; `NO_ARTICLE` for a refused document), with what was told with it."""
     if told:
         entry = structs.replace(entry, health=tuple(told))
     return Message(topics.INGEST_LOG, article.encode(), encode(entry))
@@ -99,7 +103,7 @@ def fold(memory: Memory, record: Record) -> None:
         )
     try:
         hashes = unpacked_hashes(base64.b64decode(entry.lines, validate=True))
-        article = 0 if is_refused(entry) else short_id((record.key or b"").decode("ascii"))
+        article = short_id((record.key or b"").decode("ascii"))
         cut = [number for number in range(entry.cut.bit_length()) if entry.cut >> number & 1]
         packed = packed_hashes(hashes, cut)
     except (binascii.Error, ValueError, IndexError) as error:

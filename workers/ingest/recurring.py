@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from workers.ingest.characters import folded_lines
 from workers.ingest.furniture import ends_like_prose, is_truncated
 from workers.ingest.repeats import QUOTES
 
@@ -53,13 +54,19 @@ class Lines(NamedTuple):
     places: tuple[int, ...]
 
 
-def lines_of(paragraphs: Sequence[str], folds: Sequence[str], doubts: Sequence[bool]) -> Lines:
-    """Return the lines that are looked at. `folds` and `doubts` are as in `text.Cleaned`."""
+def lines_of(
+    paragraphs: Sequence[str], folds: Sequence[str], doubts: Sequence[bool], left_out: Sequence[str] = ()
+) -> Lines:
+    """Return the lines that are looked at. `folds`, `doubts` and `left_out` are as in `text.Cleaned`: what is left out
+    of one article tells what to cut from the next."""
     found: dict[int, tuple[int, int]] = {}
     hashes = [_hash(fold) if fold else -1 for fold in folds]
     for paragraph, made, doubt in zip(paragraphs, hashes, doubts, strict=True):
         if made not in found and made != -1:
             found[made] = len(paragraph), _kind(paragraph, doubt)
+    for line, fold in zip(left_out, folded_lines(left_out), strict=True):
+        if fold:
+            found.setdefault(_hash(fold), (len(line), DOUBTED))
     if len(found) > MOST_LINES:
         # By hash, so that most of the lines that two versions of a text have in common are looked at in both.
         order = sorted(found)

@@ -28,6 +28,7 @@ from workers.ingest.language import (
 )
 from workers.ingest.memory import MOST_ENTRIES, Decided, Memory, packed_hashes
 from workers.ingest.memorylog import (
+    NO_ARTICLE,
     article_entry,
     entry_of,
     fold,
@@ -233,7 +234,7 @@ class IngestStage(StatefulStage):
             entry = refused_entry(draft.reason, keyed, time_us)
             memory.reach(record.offset)
             told = observe(memory, entry, time_us, record.offset, self.version)
-            return draft, log_message(entry, "", told), told
+            return draft, log_message(entry, NO_ARTICLE, told), told
         decided, time_us = self._apply(memory, record, draft)
         settled = without(draft, decided.cut) if decided.cut else draft
         entry = article_entry(draft, settled, keyed, time_us, decided)

@@ -13,11 +13,12 @@ from typing import Final
 
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded, folded_lines
-from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_truncated
+from workers.ingest.furniture import PROSE_ENDS, ends_like_prose, furniture_kind, heading_kind, is_prose, is_truncated
 from workers.ingest.headline import byline, find_headline, is_about
 from workers.ingest.lines import (
     comments_begin,
     features,
+    has_quote,
     headings_of,
     is_date_line,
     main_span,
@@ -44,6 +45,7 @@ _FAR_SHARE: Final = 4
 _STANDFIRST_CHARS: Final = 30
 _EDGE_LINES: Final = 3
 _MOST_QUOTES: Final = 20
+_MOST_LEFT_OUT: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Cleaned:
     doubts: list[bool] = field(default_factory=list)
     """Whether each paragraph may be the page's rather than the article's: it speaks to the reader or of the site, or
     its own features tell against it and only its neighbours are for it."""
+    left_out: list[str] = field(default_factory=list)
+    """Sentences that speak to the reader or of the site and are not the article: another time they may look like it."""
     standfirst: str | None = None
     """The paragraph that is the standfirst: the sentence or two between headline and byline that sum the story up."""
 
@@ -161,11 +165,17 @@ def _finished(
         for at in quotes[:_MOST_QUOTES]:
             if folded(lines[at]) in said:
                 gone[at] = "repeat"
+    left_out = [
+        lines[at]
+        for at, reason in gone.items()
+        if reason == "page" and ends_like_prose(lines[at]) and may_address_the_reader(words[at])
+    ]
     return Cleaned(
         paragraphs=[lines[left[number]] for number in kept],
         folds=[folds[number] for number in kept],
         numbers=[left[number] for number in kept],
         doubts=[left[number] in doubted or may_address_the_reader(words[left[number]]) for number in kept],
+        left_out=left_out[:_MOST_LEFT_OUT],
         headline=lines[headline] if headline is not None else None,
         byline=name,
         removed=[Removed(at, lines[at], gone[at]) for at in sorted(gone)],
@@ -189,6 +199,7 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None], words: Words) -> 
             return [kind is None for kind in kinds], doubted
         # The model finds nothing: then the densest stretch of prose is the article.
         return [first <= at <= last and kind is None for at, kind in enumerate(kinds)], doubted
+    _continue(lines, kinds, words, span, answer)
     parts: list[list[int]] = [[]]
     for at in (at for at, is_in in enumerate(answer) if is_in):
         if parts[-1] and at - parts[-1][-1] > _GAP_LINES:
@@ -201,6 +212,23 @@ def _inside(lines: Sequence[str], kinds: Sequence[str | None], words: Words) -> 
             for at in part:
                 answer[at] = False
     return answer, doubted
+
+
+def _continue(
+    lines: Sequence[str], kinds: Sequence[str | None], words: Words, span: tuple[int, int], answer: list[bool]
+) -> None:
+    """A paragraph that follows one of the article, with nothing but furniture between, and speaks neither of the page
+    nor to the reader, is the article's, too, within the densest stretch of prose. Sets `answer`."""
+    first, last = span
+    follows = False
+    for at in range(first, last + 1):
+        if kinds[at]:
+            continue
+        line, prose = lines[at], is_prose(lines[at])
+        if follows and prose and not answer[at]:
+            spoken = may_address_the_reader(words[at]) and not has_quote(line)
+            answer[at] = not spoken and not has_telltale(words[at]) and not speaks_of_the_site([line])
+        follows = prose and answer[at]
 
 
 def _is_standfirst(lines: Sequence[str], at: int, body: int) -> bool:

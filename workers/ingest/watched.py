@@ -1,7 +1,7 @@
 """What is known of one source, to tell how it does: its days, its latest documents, what it is broken by.
 
-All of it is immutable and small; `counted` makes the next of the one before. It holds no cycles, so the garbage
-collector need not look at it.
+`count` is for each document, and made to cost little. There are no cycles in what is held, so the garbage collector
+need not look at it.
 """
 
 from __future__ import annotations
@@ -77,15 +77,19 @@ class Broken(Struct, frozen=True, gc=False, array_like=True):
     body_chars: int
 
 
-class Watched(Struct, frozen=True, gc=False, array_like=True):
-    """What is known of one source. `days`: those before `today`, the day of its last document; `past`: they together.
-    `latest`: for each of `PROBLEMS` a bit for each of the latest documents (of articles for the last three), the newest
-    lowest; `lengths`: of the latest bodies. `last_us`: event time when its last document came; `seen`: number of that
-    document in the partition."""
+class Watched(Struct, gc=False, array_like=True):
+    """What is known of one source. `days`: those before `day`, the one of its last document; `past`: they together.
+    `slots`, `documents`, `trouble`, `chars`: of `day`, as in `Day`. `latest`: for each of `PROBLEMS` a bit for each of
+    the latest documents (of articles for the last three), the newest lowest; `lengths`: of the latest bodies.
+    `last_us`: event time when its last document came; `seen`: number of that document in the partition."""
 
     days: tuple[Day, ...] = ()
-    today: Day = Day(-1, (0, 0, 0, 0), 0, _NONE, 0)
     past: Sums = Sums(0, 0, _NONE, 0)
+    day: int = -1
+    slots: tuple[int, int, int, int] = (0, 0, 0, 0)
+    documents: int = 0
+    trouble: Trouble = _NONE
+    chars: int = 0
     latest: Trouble = _NONE
     lengths: tuple[int, ...] = ()
     broken: tuple[Broken, ...] = ()
@@ -93,45 +97,55 @@ class Watched(Struct, frozen=True, gc=False, array_like=True):
     seen: int = 0
 
     @property
+    def today(self) -> Day:
+        """The day of its last document."""
+        return Day(self.day, self.slots, self.documents, self.trouble, self.chars)
+
+    @property
     def volume(self) -> int:
         """Documents of all days."""
-        return self.past.volume + sum(self.today.slots)
+        return self.past.volume + sum(self.slots)
 
 
-NEW: Final = Watched()
-"""A source of which nothing is known."""
-
-
-def counted(watched: Watched, clock_us: int, number: int, marks: int, chars: int) -> Watched:
-    """Return what is known of a source with one document more: it came at event time `clock_us`, is the partition's
-    with this number, has these marks and a body of so many characters."""
-    days, today, past, lengths, broken = watched.days, watched.today, watched.past, watched.lengths, watched.broken
-    a, b, c, d, e = watched.latest
+def count(watched: Watched, clock_us: int, number: int, marks: int, chars: int) -> None:
+    """Count one document of a source: it came at event time `clock_us`, is the partition's with this number, has these
+    marks and a body of so many characters."""
     at = clock_us // SLOT_US
-    day, slot = at // SLOTS_OF_DAY, at % SLOTS_OF_DAY
-    if today.day != day:
-        days = tuple(row for row in (*days, today) if row.day > day - DAYS)
-        today, past = Day(day, (0, 0, 0, 0), 0, _NONE, 0), _sums(days)
-    documents, trouble, total = today.documents, today.trouble, today.chars
-    i, j, k, m = today.slots
-    refused, empty, short, undated, unsigned = bool(marks & REFUSED), bool(marks & EMPTY), False, False, False
-    a, b = (a << 1 | refused) & _MASK, (b << 1 | empty) & _MASK
+    if watched.day != at // SLOTS_OF_DAY:
+        _begin(watched, at // SLOTS_OF_DAY)
+    slot = at % SLOTS_OF_DAY
+    i, j, k, m = watched.slots
+    watched.slots = i + (slot == 0), j + (slot == 1), k + (slot == 2), m + (slot == 3)
+    watched.last_us, watched.seen = clock_us, number
+    refused, empty = bool(marks & REFUSED), bool(marks & EMPTY)
     article = not (refused or empty)
+    short = article and chars * SHORT < _usual_length(watched)
     if article:
-        short = chars * SHORT < _usual_length(broken, past, today)
-        undated, unsigned = bool(marks & NO_DATE), bool(marks & NO_AUTHOR)
-        c, d, e = (c << 1 | short) & _MASK, (d << 1 | undated) & _MASK, (e << 1 | unsigned) & _MASK
-        lengths = (*lengths[1 - LATEST :], chars)
-    if not broken or all(one.problem == "silent" for one in broken):
-        documents += 1
-        if marks or short:
-            p, q, t, u, v = trouble
-            trouble = p + refused, q + empty, t + short, u + undated, v + unsigned
-        if article and not short:
-            total += chars
-    slots = i + (slot == 0), j + (slot == 1), k + (slot == 2), m + (slot == 3)
-    today = Day(day, slots, documents, trouble, total)
-    return Watched(days, today, past, (a, b, c, d, e), lengths, broken, clock_us, number)
+        watched.lengths = (*watched.lengths[1 - LATEST :], chars)
+    if marks or short or watched.latest != _NONE:
+        undated, unsigned = article and bool(marks & NO_DATE), article and bool(marks & NO_AUTHOR)
+        a, b, c, d, e = watched.latest
+        a, b = (a << 1 | refused) & _MASK, (b << 1 | empty) & _MASK
+        if article:
+            c, d, e = (c << 1 | short) & _MASK, (d << 1 | undated) & _MASK, (e << 1 | unsigned) & _MASK
+        watched.latest = a, b, c, d, e
+    else:
+        undated = unsigned = False
+    if watched.broken and any(one.problem != "silent" for one in watched.broken):
+        return
+    watched.documents += 1
+    if marks or short:
+        p, q, t, u, v = watched.trouble
+        watched.trouble = p + refused, q + empty, t + short, u + undated, v + unsigned
+    if article and not short:
+        watched.chars += chars
+
+
+def _begin(watched: Watched, day: int) -> None:
+    """Go on to a later day, and let go what has fallen out."""
+    watched.days = tuple(row for row in (*watched.days, watched.today) if row.day > day - DAYS)
+    watched.past = _sums(watched.days)
+    watched.day, watched.slots, watched.documents, watched.trouble, watched.chars = day, (0, 0, 0, 0), 0, _NONE, 0
 
 
 def state_of(name: str, watched: Watched, slot: int) -> SourceState:
@@ -143,7 +157,7 @@ def state_of(name: str, watched: Watched, slot: int) -> SourceState:
         source=name,
         broken=tuple(broken.problem for broken in watched.broken),
         body_chars=sum(watched.lengths) // articles,
-        usual_body_chars=_usual_length(watched.broken, watched.past, watched.today),
+        usual_body_chars=_usual_length(watched),
         without_date=watched.latest[3].bit_count() / articles,
         without_author=watched.latest[4].bit_count() / articles,
         day_documents=sum(in_slot(watched, slot - n) for n in range(1, SLOTS_OF_DAY + 1)),
@@ -154,23 +168,23 @@ def state_of(name: str, watched: Watched, slot: int) -> SourceState:
 def before(watched: Watched, number: int, often: int) -> tuple[int, int]:
     """Return how many documents (articles, where the problem is one of articles) are known from before the latest ones,
     and how many of them had the problem with this number; `often` of the latest ones have it."""
-    past, today = watched.past, watched.today
-    p, t = past.trouble, today.trouble
-    known = past.documents + today.documents - LATEST  # the latest ones are among them
+    p, t = watched.past.trouble, watched.trouble
+    known = watched.past.documents + watched.documents - LATEST  # the latest ones are among them
     if number >= 2:
         known -= p[0] + p[1] + t[0] + t[1]
     return max(0, known), max(0, p[number] + t[number] - often)
 
 
-def _usual_length(broken: tuple[Broken, ...], past: Sums, today: Day) -> int:
+def _usual_length(watched: Watched) -> int:
     """Return how long the bodies of a source are, short ones left out; as long as they are too short, how long they
     were before."""
-    for one in broken:
+    for one in watched.broken:
         if one.problem == "short_bodies":
             return one.body_chars
-    p, t = past.trouble, today.trouble
-    long = past.documents + today.documents - p[0] - p[1] - p[2] - t[0] - t[1] - t[2]
-    return (past.chars + today.chars) // long if long else 0
+    past = watched.past
+    p, t = past.trouble, watched.trouble
+    long = past.documents + watched.documents - p[0] - p[1] - p[2] - t[0] - t[1] - t[2]
+    return (past.chars + watched.chars) // long if long else 0
 
 
 def in_slot(watched: Watched, slot: int) -> int:

@@ -8,16 +8,9 @@ from newsmill.engines.embedded.checkpoint import Checkpoint, interrupted
 from newsmill.engines.embedded.engine import EmbeddedEngine, Progress
 from newsmill.engines.embedded.errors import EngineError, StateError
 from newsmill.engines.embedded.pool import StagePool
-from newsmill.engines.embedded.sink import (
-    FileSink,
-    ListSink,
-    PackedSink,
-    Sink,
-    StreamSink,
-    dead_letter_line,
-    value_line,
-)
+from newsmill.engines.embedded.sink import FileSink, ListSink, PackedSink, Sink, StreamSink
 from newsmill.engines.embedded.summary import DeadLetterExample, RunSummary
+from newsmill.engines.lines import dead_letter_line, value_line
 
 __all__ = [
     "Checkpoint",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from workers.classify import calibration, corpus, vectors
-from workers.classify.features import MAX_WORDS, stem, windows, words
+from workers.classify.features import MAX_WORDS, MIN_WINDOW_WORDS, WINDOW_WORDS, stem, windows, words
 from workers.classify.model import LOGIT_UNIT, Model, sigmoid
 from workers.classify.vectors import Vectors
 from workers.classify.weights import MAGIC, Weights, WeightsError, dump, parse
@@ -20,6 +20,8 @@ def tiny() -> Weights:
     return Weights(
         subjects=SUBJECTS,
         terms=("cup", "goal", "vot"),
+        places=(),
+        form=(),
         pairs=np.array([[0, 1]], np.int32),
         idf=np.array([16, 32, 16, 32], np.int16),
         weight=np.array([[0, 512], [-256, 1024], [1024, -512], [0, 512]], np.int16),
@@ -81,6 +83,61 @@ def test_a_repeated_word_counts_once_in_a_window_and_pairs_do_not_span_windows(t
     assert split[:, 1].tolist() == model.numbers("goal", "")[:, 0].tolist()
 
 
+def test_any_place_is_the_same_term_and_pairs_with_its_neighbour(tiny, plain, nearby):
+    weights = dataclasses.replace(tiny, terms=("#place", "goal", "vot"), places=("kenya", "peru"))
+    model = Model(weights, plain, nearby)
+    kenya, peru = (model.read("", f"{place} goals") for place in ("Kenya", "Peru"))
+    assert (kenya.logits == peru.logits).all()
+    assert kenya.known.tolist() == [0, 3], "the place, the goal and their pair"
+    assert model.read("", "Chile goals").known.tolist() == [0, 1]
+
+
+def test_words_that_say_how_it_is_told_are_no_evidence_by_themselves(tiny, plain, nearby):
+    told = Model(dataclasses.replace(tiny, form=("cup", "goal")), plain, nearby)
+    assert told.score("", "cup goal voted").evidence == 1, "neither the two words nor the pair of them"
+    half = Model(dataclasses.replace(tiny, form=("cup",)), plain, nearby)
+    assert half.score("", "cup goal voted").evidence == 3, "a pair with one word of content counts"
+    assert (half.read("", "cup goal").logits == Model(tiny, plain, nearby).read("", "cup goal").logits).all()
+
+
+def test_what_is_kept_of_words_is_bounded_and_changes_no_score(tiny, plain, nearby, monkeypatch):
+    monkeypatch.setattr("workers.classify.model._KEPT_WORDS", 2)
+    model = Model(tiny, plain, nearby)
+    text = "cups goal voted ballots zebra goals cup goal"
+    first, second = model.read(text, text), model.read(text, text)
+    monkeypatch.undo()
+    unbounded = Model(tiny, plain, nearby).read(text, text)
+    for reading in (first, second):
+        assert (reading.logits == unbounded.logits).all()
+        assert (reading.meanings == unbounded.meanings).all()
+    assert len(model._numbers) <= 2
+
+
+def test_a_window_of_the_heaviest_terms_is_summed_exactly():
+    count = WINDOW_WORDS + MIN_WINDOW_WORDS - 1
+    terms = tuple(sorted(f"{a}{b}x" for a in "bcdfghjkl" for b in "mnpqrtvwz"))[:count]
+    features = 2 * count - 1
+    heavy = np.array([32767] * (features // 2) + [-32767] * (features // 2) + [7], np.int16)
+    weights = Weights(
+        subjects=SUBJECTS,
+        terms=terms,
+        places=(),
+        form=(),
+        pairs=np.array([[n, n + 1] for n in range(count - 1)], np.int32),
+        idf=np.ones(features, np.int16),
+        weight=np.stack([heavy, -heavy], axis=1),
+        bias=np.zeros(2, np.int32),
+        scale=1,
+        meaning=np.zeros((2, 2), np.int16),
+        meaning_bias=np.zeros(2, np.int32),
+    )
+    none = calibration.parse(calibration.dump(SUBJECTS, ("", ""), [256, *[0] * 6], [0] * 7, [0, 0], [500, 500]))
+    reading = Model(weights, none, Vectors((), np.zeros((0, 2), np.int8))).read("", " ".join(terms))
+    norm = math.isqrt(features * 256)
+    assert reading.known.tolist() == [0, features]
+    assert reading.logits[1].tolist() == [7 * LOGIT_UNIT * 16 // norm, -7 * LOGIT_UNIT * 16 // norm]
+
+
 def test_a_word_that_has_only_a_vector_speaks_by_its_meaning(tiny, plain, nearby):
     reading = Model(tiny, plain, nearby).read("", "cup ballot ballot")
     # The two vectors sum to (3, 9), of length 9.48 = 151 sixteenths; the repeated word counts once.
@@ -107,7 +164,7 @@ def test_vectors_come_back_as_they_went_and_damage_is_refused(nearby):
 
 def test_every_report_can_be_read_and_none_stands_twice():
     reports = corpus.reports()
-    assert len({report.body for report in reports}) == len(reports) > 300
+    assert len({report.body for report in reports}) == len(reports) > 550
     assert all(report.subjects and len(report.body.split()) > 25 for report in reports)
 
 
@@ -192,16 +249,17 @@ def test_no_test_article_is_in_the_training_files(articles):
 
 def test_training_repeats_itself():
     pytest.importorskip("sklearn")
-    from workers.classify import calibrate, train
+    from workers.classify import calibrate
     from workers.classify.articles import Labelled
     from workers.classify.stage import read_taxonomy, read_vectors
+    from workers.classify.trainer import Trainer
 
     examples = [example for example in corpus.own_examples(1.0) if "second-" in example.theme]
     bodies = [(f"outlet{n % 9}_{n}", example) for n, example in enumerate(corpus.own_examples(1.0)) if n % 12 == 0]
     articles = [Labelled(id, "", example.text, example.subjects) for id, example in bodies if example.subjects]
     runs = []
     for _ in range(2):
-        trainer = train.Trainer(examples, articles, read_taxonomy(), read_vectors(), corpus.reports()[::9])
+        trainer = Trainer(examples, articles, read_taxonomy(), read_vectors(), corpus.reports()[::9])
         runs.append((dump(trainer.train()), calibrate.fit(trainer, articles)))
     assert runs[0] == runs[1]
     assert Model(parse(runs[0][0]), calibration.parse(runs[0][1].data), read_vectors()).subjects == trainer.subjects

@@ -16,6 +16,7 @@ from schemas import headers, topics
 from schemas.codec import decode, encode
 from schemas.messages import IngestLogEntry
 from workers.ingest import IngestStage, memory
+from workers.ingest.characters import folded
 from workers.ingest.language import FastTextIdentifier
 from workers.ingest.memory import LINES_OF_SOURCE, STORIES, Memory
 from workers.ingest.recurring import DOUBTED, LOOSE, MOST_LINES, PROSE, lines_of
@@ -395,3 +396,17 @@ def test_versions_of_a_text_are_looked_at_in_the_same_lines() -> None:
     assert len(one.hashes) == MOST_LINES
     assert len({*one.hashes} & {*two.hashes}) >= MOST_LINES - 1
     assert [place for place in one.places if place >= 0] == list(range(MOST_LINES))
+
+
+def test_what_is_left_out_of_articles_is_cut_where_it_is_kept() -> None:
+    appeal = "Tell us what you saw by writing to the newsroom, and your story may be in the next edition."
+    held = Memory()
+    for n in range(3):
+        story = f"Paragraph {n} says what happened in ward {n * 7} when the bells of the old chapel rang at noon."
+        seen = lines_of([story], [story.lower()], [False], [appeal])
+        assert (len(seen.hashes), seen.places) == (2, (0,))
+        held.apply(n, "gazette", n, 1_000_000, seen.hashes, story=True, cut=b"")
+    last = "The choir of the old chapel will sing once more before the roof is taken off in spring, its master says."
+    kept = lines_of([last, appeal], ["last", folded(appeal)], [False, True])
+    assert held.decide("gazette", 9, kept, 1_000_000).cut == (1,)
+    assert held.decide("another", 9, kept, 1_000_000).cut == ()

@@ -4,7 +4,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.ingest.characters import clean_line, clean_lines, folded, folded_lines
@@ -249,12 +249,14 @@ ODD = st.text(
 )
 
 
+@settings(deadline=None)
 @given(ODD)
 def test_plain_text_is_cleaned_as_any_text_is(text: str) -> None:
     odd = clean_lines(text + "\n\u200b")  # the zero-width space sends all of it the long way, and leaves nothing
     assert [line for line in clean_lines(text) if line] == [line for line in odd if line]
 
 
+@settings(deadline=None)
 @given(st.lists(ODD.map(lambda text: text.replace("\n", "")), max_size=5))
 def test_lines_are_folded_together_as_each_alone(lines: list[str]) -> None:
     plain = [unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", line).casefold()) for line in lines]
@@ -262,6 +264,7 @@ def test_lines_are_folded_together_as_each_alone(lines: list[str]) -> None:
     assert folded_lines(lines) == [folded(line) for line in lines] == wanted
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["One rope held. ", "The tide turned at nine on the bar", "“No,” he said. "]), max_size=9)
 )
