@@ -185,7 +185,8 @@ def drop(run: str, files: bool, yes: bool) -> None:
     for path in doomed:
         path.unlink(missing_ok=True)
     shutil.rmtree(directory_of(settings, run), ignore_errors=True)
-    click.echo(f"{run} is dropped: {len(names)} topics and {len(doomed)} files removed")
+    removed = f"{len(names)} topics" + (f" and {len(doomed)} files" if doomed else "")
+    click.echo(f"{run} is dropped: {removed} removed")
     if kept := [str(path) for path in paths if path not in doomed]:
         click.echo(f"files that stay: {', '.join(kept)}")
 

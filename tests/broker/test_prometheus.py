@@ -41,6 +41,9 @@ RIGHTLY_EMPTY = {
     "newsmill_replayed_records_total": "nothing is replayed",
     "newsmill_notes_total": "stages note what is odd, and the samples may hold nothing of it",
     "absent(up": "the workers are there",
+    "newsmill_replay_": "nothing is replayed",
+    "newsmill_source_broken": "no source is broken",
+    "newsmill_source_usual_day_documents": "sources have no yesterday in a test",
 }
 
 

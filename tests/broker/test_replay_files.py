@@ -78,7 +78,8 @@ def test_a_directory_has_a_file_for_each_topic(lived: Place, tmp_path: Path) -> 
     replay(lived, "all-files", into=f"{tmp_path}/out/")
     made = {path.name: path for path in (tmp_path / "out").iterdir()}
     assert set(made) == {
-        f"news.{name}.ndjson" for name in ("articles", "unique", "duplicates", "tagged", "classified", "dead-letters")
+        f"news.{name}.ndjson"
+        for name in ("articles", "source-health", "unique", "duplicates", "tagged", "classified", "dead-letters")
     }
     for topic in (topics.ARTICLES, topics.UNIQUE, topics.DUPLICATES, topics.TAGGED, topics.CLASSIFIED):
         assert sorted(lines(made[f"{topic}.ndjson"])) == sorted(lived.values(topic)), topic

@@ -128,7 +128,7 @@ def have_run(where: Place, records: Sequence[tuple[str, str, bytes]], topic: str
     with cluster.admin_client(clients.connection(where.settings)) as admin:
         cluster.create(admin, own, partitions={name: 1})
     session = Session(where.settings, "r1", "run")
-    session.begin({"into": "run"}, lambda _: Plan(topic=topics.RAW, options={"into": "run"}))
+    session.begin({}, lambda _: Plan(topic=topics.RAW))
     write(where, isolated.own_topic("r1", topic), *records, run="r1")
     session.finish({})
     session.close()
