@@ -15,7 +15,7 @@ from newsmill.engines.result import Output
 from newsmill.engines.runner import Runner
 from newsmill.metrics import Metrics
 from newsmill.replay import isolated
-from newsmill.replay.partitions import Partitions
+from newsmill.replay.partitions import records_in
 from newsmill.replay.reader import bounds
 from newsmill.settings import Settings
 from schemas import headers as h
@@ -104,14 +104,8 @@ def live_and_undisturbed(settings: Settings, recomputed: Wanted) -> list[Row]:
 
 
 def records_of(settings: Settings, topic: str) -> Iterator[Record]:
-    """Yield the committed records of a topic, partition by partition, in order."""
-    reader = Partitions(settings, topic, bounds(settings, topic))
-    try:
-        for partition in reader.numbers:
-            while reader.peek(partition) is not None:
-                yield reader.take(partition)
-    finally:
-        reader.close()
+    """Return the committed records of a topic, partition by partition, in order."""
+    return records_in(settings, topic, bounds(settings, topic))
 
 
 def origin_of(record: Record) -> bytes:

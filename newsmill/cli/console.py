@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from newsmill import logs
-from newsmill.cli.options import worker_addresses_option
+from newsmill.cli.options import workers_option
 from newsmill.console.serve import run_console
 from newsmill.settings import from_environment
 
@@ -16,14 +16,7 @@ from newsmill.settings import from_environment
 @click.command()
 @click.option("--host", help="Address to listen on; any but loopback needs names.  [default: NEWSMILL_CONSOLE_HOST]")
 @click.option("--port", type=int, help="Port to listen on.  [default: NEWSMILL_CONSOLE_PORT]")
-@click.option(
-    "--worker",
-    "urls",
-    multiple=True,
-    metavar="URL",
-    callback=worker_addresses_option,
-    help="Address of a worker's metrics; repeatable.",
-)
+@workers_option
 def command(host: str | None, port: int | None, urls: Sequence[str]) -> None:
     """Serve a page that shows throughput and lag, the newest articles, dead letters, and what happened to an article.
 

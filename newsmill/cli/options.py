@@ -85,6 +85,16 @@ def _worker_address(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+workers_option = click.option(
+    "--worker",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    callback=worker_addresses_option,
+    help="Address of the metrics of a worker or gateway; repeatable.",
+)
+"""The option `--worker`, for commands that read metrics; gives `urls`."""
+
 scale_option = _pairs(STAGES, "stage")
 """Callback of a multiple option `STAGE=N`."""
 

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from newsmill.cli.options import worker_addresses_option
+from newsmill.cli.options import workers_option
 from newsmill.settings import from_environment
 from newsmill.status import Picture, Problem, StageLine, look, problems
 from newsmill.status.picture import History
@@ -36,14 +36,7 @@ MOST_SOURCES = 10
     "--every", type=click.FloatRange(0.5, 3600), default=2.0, show_default=True, help="Seconds between looks."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
-@click.option(
-    "--worker",
-    "urls",
-    multiple=True,
-    metavar="URL",
-    callback=worker_addresses_option,
-    help="Address of the metrics of a worker or gateway; repeatable.",
-)
+@workers_option
 @click.option("--late", type=float, default=LATE_SECONDS, show_default=True, help="Seconds behind that are a problem.")
 def command(watch: bool, every: float, as_json: bool, urls: Sequence[str], late: float) -> None:
     """Show stages, throughput, lag, age, dead letters, and who has which partition; what is wrong, in red.

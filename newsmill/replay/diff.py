@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ import orjson
 from newsmill.replay import isolated
 from newsmill.replay.journal import JournalError, Work
 from newsmill.replay.journal import read as read_journal
-from newsmill.replay.partitions import Partitions
+from newsmill.replay.partitions import records_in
 from newsmill.replay.reader import bounds
 from newsmill.settings import Settings
 from schemas import headers as h
@@ -184,7 +184,7 @@ def _processed(settings: Settings, work: Work) -> Iterator[bytes]:
         start = max(span.start, kept.get(span.partition, span.end))
         end = min(span.end, reached.get(f"{plan.topic}/{span.partition}", start))
         spans.append(Span(partition=span.partition, start=start, end=max(start, end)))
-    for record in _read(settings, plan.topic, spans):
+    for record in records_in(settings, plan.topic, spans):
         if h.get(record.headers, h.REPLAY) is None:
             yield _origin(record)
 
@@ -206,17 +206,7 @@ def _fill(index: sqlite3.Connection, side: str, topic: str, records: Iterator[Re
 
 
 def _records(settings: Settings, topic: str) -> Iterator[Record]:
-    return _read(settings, topic, bounds(settings, topic))
-
-
-def _read(settings: Settings, topic: str, spans: Sequence[Span]) -> Iterator[Record]:
-    reader = Partitions(settings, topic, spans)
-    try:
-        for partition in reader.numbers:
-            while reader.peek(partition) is not None:
-                yield reader.take(partition)
-    finally:
-        reader.close()
+    return records_in(settings, topic, bounds(settings, topic))
 
 
 def _compare(index: sqlite3.Connection, topic: str, same: Counter[str]) -> Iterator[Change]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kafka.errors import OffsetOutOfRangeError
@@ -24,6 +24,20 @@ _FULL_RECORDS: Final = 2_000
 _FULL_BYTES: Final = 16 * 1024 * 1024
 """Of each partition so much is held before it is paused."""
 _POLL_MS: Final = 200
+
+
+def records_in(settings: Settings, topic: str, spans: Sequence[Span]) -> Iterator[Record]:
+    """Yield the committed records of `topic` (a name without a namespace) in `spans`, partition by partition, in order.
+
+    Raises ExpiredError, SilentBrokerError, kafka.errors.KafkaError.
+    """
+    reader = Partitions(settings, topic, spans)
+    try:
+        for partition in reader.numbers:
+            while reader.peek(partition) is not None:
+                yield reader.take(partition)
+    finally:
+        reader.close()
 
 
 class Partitions:

@@ -98,14 +98,20 @@ def has(running: Running, partition: int = 0) -> None:
     until(lambda: partition in running.engine._tails, f"it does not get partition {partition}")
 
 
-def test_a_worker_that_waits_is_ready_and_takes_over_with_the_tail_alone(place: MakePlace) -> None:
-    p = place()
+def one_works_one_waits(p: Place) -> tuple[Running, Running]:
+    """Start two workers, and feed 50 values; return the one that has processed them and the one that follows."""
     first = worker(p, "0")
     has(first)
     second = worker(p, "1")
     p.feed(topics.ARTICLES, values(50))
     p.wait_for(topics.UNIQUE, 50)
     warm(second, 50)
+    return first, second
+
+
+def test_a_worker_that_waits_is_ready_and_takes_over_with_the_tail_alone(place: MakePlace) -> None:
+    p = place()
+    first, second = one_works_one_waits(p)
     assert second.sample("newsmill_standby_records_total") == 50
     assert second.sample("newsmill_state_entries") == SPREAD
     assert first.sample("newsmill_standby_records_total") == 0
@@ -211,12 +217,7 @@ def test_a_partition_that_is_given_away_is_followed_from_there(place: MakePlace)
 
 def test_one_that_has_fallen_behind_reads_the_rest_first(place: MakePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     p = place()
-    first = worker(p, "0")
-    has(first)
-    second = worker(p, "1")
-    p.feed(topics.ARTICLES, values(50))
-    p.wait_for(topics.UNIQUE, 50)
-    warm(second, 50)
+    first, second = one_works_one_waits(p)
     monkeypatch.setattr(standby._Follower, "step", lambda self, seconds: 0)
     p.feed(topics.ARTICLES, values(50))
     p.wait_for(topics.UNIQUE, 100)
@@ -232,12 +233,7 @@ def test_one_that_has_fallen_behind_reads_the_rest_first(place: MakePlace, monke
 def test_a_log_that_was_cut_below_it_is_folded_anew(place: MakePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Retention has deleted what the one that waits has not read. What is left is the state, as for any restart."""
     p = place()
-    first = worker(p, "0")
-    has(first)
-    second = worker(p, "1")
-    p.feed(topics.ARTICLES, values(50))
-    p.wait_for(topics.UNIQUE, 50)
-    warm(second, 50)
+    first, second = one_works_one_waits(p)
     step = standby._Follower.step
 
     def away(self: standby._Follower, seconds: float) -> int:
@@ -321,12 +317,7 @@ def test_it_can_be_switched_off(place: MakePlace) -> None:
 
 def test_one_that_waits_begins_with_its_snapshot_and_writes_the_next(place: MakePlace) -> None:
     p = place()
-    first = worker(p, "0")
-    has(first)
-    second = worker(p, "1")
-    p.feed(topics.ARTICLES, values(50))
-    p.wait_for(topics.UNIQUE, 50)
-    warm(second, 50)
+    first, second = one_works_one_waits(p)
     second.stop()
     again = worker(p, "1")
     p.feed(topics.ARTICLES, values(5))
@@ -346,12 +337,7 @@ def test_a_broker_that_fails_for_a_while_costs_nothing_but_time(
     from kafka.errors import KafkaTimeoutError
 
     p = place()
-    first = worker(p, "0")
-    has(first)
-    second = worker(p, "1")
-    p.feed(topics.ARTICLES, values(50))
-    p.wait_for(topics.UNIQUE, 50)
-    warm(second, 50)
+    first, second = one_works_one_waits(p)
     fold = standby._Follower._fold
 
     def fail(self: object, seconds: float) -> int:

@@ -13,6 +13,16 @@ from workers.stage import Emit, Message, Outcome, Record, Reject, Stage, Statefu
 _LONGEST_SECONDS = 60.0
 
 
+def outcomes_of(stage: Stage, batch: Sequence[Record], cut: int = 1_000) -> list[Outcome]:
+    """Return the outcomes of `batch`; a stage with state commits every `cut` records."""
+    found: list[Outcome] = []
+    for at in range(0, len(batch), cut):
+        found += stage.process(batch[at : at + cut])
+        if isinstance(stage, StatefulStage):
+            stage.commit()
+    return found
+
+
 class EchoStage(Stage):
     """news.raw -> news.articles, value in upper case. `bad...` is rejected, `raise...` raises, `die...` calls `die`."""
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from schemas import headers, topics
 from schemas.codec import decode, encode
 from schemas.messages import IngestLogEntry, SourceHealth
+from tests.support.stages import outcomes_of
 from workers.ingest import IngestStage, health
 from workers.ingest.language import FastTextIdentifier
 from workers.stage import Emit, Outcome, Record, Reject
@@ -67,14 +68,6 @@ def fresh() -> IngestStage:
     return IngestStage(LANGUAGES)
 
 
-def run(stage: IngestStage, batch: Sequence[Record], cut: int = 1_000) -> list[Outcome]:
-    found: list[Outcome] = []
-    for at in range(0, len(batch), cut):
-        found += stage.process(batch[at : at + cut])
-        stage.commit()
-    return found
-
-
 def told(outcomes: Iterable[Outcome]) -> list[SourceHealth]:
     return [
         decode(message.value, SourceHealth)
@@ -101,7 +94,7 @@ def log_of(batch: Sequence[Record], outcomes: Sequence[Outcome]) -> list[Record]
 def test_a_layout_change_is_told_once_and_so_is_the_recovery() -> None:
     new_layout = after(1, 20, text="Cookies make this page work.", published_at=None, authors=None)
     batch = records([*week(), *new_layout, *after(3, 20)])
-    outcomes = run(fresh(), batch)
+    outcomes = outcomes_of(fresh(), batch)
     found = told(outcomes)
     assert short(found) == [
         *(("broken", problem) for problem in ("short_bodies", "no_dates", "no_authors")),
@@ -124,7 +117,7 @@ def test_a_layout_change_is_told_once_and_so_is_the_recovery() -> None:
 def test_refused_documents_carry_the_record_themselves(value: bytes, problem: str) -> None:
     at = START + timedelta(days=5)
     bad = [(b"ellery.example", value, at + n * HOUR) for n in range(20)]
-    outcomes = run(fresh(), records([*week(), *bad]))
+    outcomes = outcomes_of(fresh(), records([*week(), *bad]))
     assert short(told(outcomes)) == [("broken", problem)]
     carrier = next(outcome for outcome in outcomes if isinstance(outcome, Reject) and outcome.messages)
     assert outcomes.index(carrier) == 50 + 13
@@ -136,7 +129,7 @@ def test_a_scraper_that_dies_is_noticed_by_the_time_of_the_others() -> None:
         return [(*article(n, at, source), at) for n, at in enumerate(times)]
 
     rows = sorted([*stream("ellery.example", 9), *stream("tarn.example", 11)], key=lambda row: row[2])
-    found = told(run(fresh(), records(rows)))
+    found = told(outcomes_of(fresh(), records(rows)))
     assert [(message.source, message.status, message.problem) for message in found] == [
         ("ellery.example", "broken", "silent")
     ]
@@ -146,10 +139,10 @@ def test_a_scraper_that_dies_is_noticed_by_the_time_of_the_others() -> None:
 def test_documents_that_nobody_can_be_asked_about_are_not_watched() -> None:
     at = START + timedelta(days=5)
     stage = fresh()
-    refused = run(stage, records([(None, b"x", at), (b"unknown", b"x", at)]))
+    refused = outcomes_of(stage, records([(None, b"x", at), (b"unknown", b"x", at)]))
     assert all(isinstance(outcome, Reject) and outcome.log is None for outcome in refused)
     text = json.dumps({"text": body(1)}).encode()
-    (outcome,) = run(stage, records([(b"unknown", text, at)], 2))
+    (outcome,) = outcomes_of(stage, records([(b"unknown", text, at)], 2))
     assert outcome.log is not None
     assert stage.source_states() == []
 
@@ -159,7 +152,7 @@ def test_a_source_goes_by_its_key_and_without_one_by_its_domain() -> None:
     at = START
     stage = fresh()
     rows = [(key, article(n, at)[1], at) for n, key in enumerate((b"sport.ellery.example", b"ellery.example", None))]
-    outcomes = run(stage, records(rows))
+    outcomes = outcomes_of(stage, records(rows))
     assert [state.source for state in stage.source_states()] == ["ellery.example", "sport.ellery.example"]
     entries = [decode(outcome.log.value, IngestLogEntry) for outcome in outcomes if outcome.log]
     assert [entry.keyed for entry in entries] == ["sport.ellery.example", None, None]
@@ -171,19 +164,19 @@ def test_nothing_was_fetched_after_it_arrived() -> None:
     at = START + timedelta(days=5)
     ahead = (*article(900, at, fetched_at=(at + timedelta(days=20)).isoformat()), at)
     bad = [(b"ellery.example", b"x", at + n * HOUR) for n in range(20)]
-    assert short(told(run(fresh(), records([*week(), ahead, *bad])))) == [("broken", "refused")]
+    assert short(told(outcomes_of(fresh(), records([*week(), ahead, *bad])))) == [("broken", "refused")]
 
 
 def test_replayed_documents_tell_nothing_and_change_nothing() -> None:
     stage = fresh()
-    run(stage, records(week()))
+    outcomes_of(stage, records(week()))
     before = stage.snapshot(0)
     replay = ((headers.REPLAY, b"r1"),)
     again = [
         Record(topics.RAW, 0, 500 + n, b"ellery.example", b"x" if n % 2 else article(n, START)[1], replay)
         for n in range(60)
     ]
-    outcomes = run(stage, again)
+    outcomes = outcomes_of(stage, again)
     assert told(outcomes) == []
     assert all(outcome.log is None for outcome in outcomes)
     assert stage.snapshot(0) == before
@@ -193,7 +186,7 @@ def test_older_versions_fold_the_log_and_their_entries_say_nothing_of_sources() 
     """What an older version reads of each entry, and what it wrote, is the same: all but what is for health."""
     bad = [(b"ellery.example", b"x", START + timedelta(days=5, hours=n)) for n in range(5)]
     batch = records([*week(), *bad])
-    log = log_of(batch, run(fresh(), batch))
+    log = log_of(batch, outcomes_of(fresh(), batch))
     fields = ("source", "event_time", "lines", "story", "cut", "form")
     old = []
     for record in log:
@@ -205,26 +198,26 @@ def test_older_versions_fold_the_log_and_their_entries_say_nothing_of_sources() 
     stage.restore(0, old)
     assert stage.source_states() == []
     bad = [(b"ellery.example", b"x", START + timedelta(days=6) + n * HOUR) for n in range(30)]
-    assert told(run(stage, records(bad, len(batch)))) == []
+    assert told(outcomes_of(stage, records(bad, len(batch)))) == []
 
 
 def test_what_was_told_comes_from_the_log_not_from_todays_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = records([*week(), *after(1, 20, authors=None)])
-    log = log_of(batch, run(fresh(), batch))
+    log = log_of(batch, outcomes_of(fresh(), batch))
     monkeypatch.setattr(health, "NEEDED", ((1, 0, 21),))
     stage = fresh()
     stage.restore(0, log)
     assert [state.broken for state in stage.source_states()] == [("no_authors",)]
     assert short(told(stage.process(batch))) == [("broken", "no_authors")], "redelivered, it is told again"
-    assert told(run(stage, records(after(3, 4), len(batch)))) == []
-    recovered = told(run(stage, records(after(4, 20), len(batch) + 4)))
+    assert told(outcomes_of(stage, records(after(3, 4), len(batch)))) == []
+    recovered = told(outcomes_of(stage, records(after(4, 20), len(batch) + 4)))
     assert short(recovered) == [("recovered", "no_authors")]
 
 
 def test_a_log_in_another_form_keeps_what_it_says_of_sources() -> None:
     batch = records([*week(), *[(b"ellery.example", b"x", START + timedelta(days=5) + n * HOUR) for n in range(14)]])
     live = fresh()
-    log = log_of(batch, run(live, batch))
+    log = log_of(batch, outcomes_of(live, batch))
     other = []
     for record in log:
         entry = decode(record.value, IngestLogEntry)
@@ -281,7 +274,7 @@ def test_restored_state_tells_what_the_live_one_would(rows: list[Any], cut: int,
 
 def _restores(batch: Sequence[Record], cut: int, data: st.DataObject) -> None:
     live, restored, loaded = fresh(), fresh(), fresh()
-    outcomes = run(live, batch, cut)
+    outcomes = outcomes_of(live, batch, cut)
     log = log_of(batch, outcomes)
     at = data.draw(st.integers(0, len(batch)))
     restored.restore(0, log[:at])
@@ -291,7 +284,7 @@ def _restores(batch: Sequence[Record], cut: int, data: st.DataObject) -> None:
     behind = max(0, at - data.draw(st.integers(0, 20)))
     again = list(restored.process(batch[behind:]))
     restored.rollback()
-    assert again == run(restored, batch[behind:], cut)
+    assert again == outcomes_of(restored, batch[behind:], cut)
     assert [outcome.messages for outcome in again] == [outcome.messages for outcome in outcomes[behind:]]
     assert restored.snapshot(0) == live.snapshot(0) == loaded.snapshot(0)
     assert restored.source_states() == live.source_states()
@@ -304,7 +297,7 @@ def test_there_is_something_to_restore() -> None:
         ("ellery.example", 20, "whole", 1),
         ("ellery.example", 20, "empty", 1),
     ]
-    outcomes = run(fresh(), made(rows))
+    outcomes = outcomes_of(fresh(), made(rows))
     assert {message.status for message in told(outcomes)} == {"broken", "recovered"}
     assert {type(outcome) for outcome in outcomes if len(outcome.messages) > isinstance(outcome, Emit)} == {
         Emit,

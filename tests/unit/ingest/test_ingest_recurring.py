@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from schemas import headers, topics
 from schemas.codec import decode, encode
 from schemas.messages import IngestLogEntry
+from tests.support.stages import outcomes_of
 from workers.ingest import IngestStage, memory
 from workers.ingest.characters import folded
 from workers.ingest.language import FastTextIdentifier
@@ -64,15 +65,6 @@ def records(values: Iterable[bytes], start: int = 0, partition: int = 0) -> list
     ]
 
 
-def run(stage: IngestStage, batch: Sequence[Record], cut: int = 1_000) -> list[Outcome]:
-    """Outcomes of `batch`, committed every `cut` records."""
-    found: list[Outcome] = []
-    for at in range(0, len(batch), cut):
-        found += stage.process(batch[at : at + cut])
-        stage.commit()
-    return found
-
-
 def bodies(outcomes: Iterable[Outcome]) -> list[str]:
     return [json.loads(outcome.messages[0].value)["body"] for outcome in outcomes if isinstance(outcome, Emit)]
 
@@ -96,7 +88,7 @@ def fresh() -> IngestStage:
 
 
 def test_what_a_source_adds_to_its_articles_goes_after_some_stories() -> None:
-    outcomes = run(fresh(), records(document(n, more=[PLEA]) for n in range(8)))
+    outcomes = outcomes_of(fresh(), records(document(n, more=[PLEA]) for n in range(8)))
     assert [PLEA in text for text in bodies(outcomes)] == [n < STORIES[DOUBTED] for n in range(8)]
     last = outcomes[-1]
     assert isinstance(last, Emit)
@@ -107,13 +99,13 @@ def test_what_a_source_adds_to_its_articles_goes_after_some_stories() -> None:
 
 def test_prose_goes_later_than_what_speaks_to_the_reader() -> None:
     assert STORIES[PROSE] > STORIES[DOUBTED] >= STORIES[LOOSE] >= 3
-    texts = bodies(run(fresh(), records(document(n, more=[STANDING]) for n in range(8))))
+    texts = bodies(outcomes_of(fresh(), records(document(n, more=[STANDING]) for n in range(8))))
     assert [STANDING in text for text in texts] == [n < STORIES[PROSE] for n in range(8)]
 
 
 def test_what_reporters_write_now_and_then_stays() -> None:
     """One story in thirty says it: too few for something that the page adds."""
-    texts = bodies(run(fresh(), records(document(n, more=[STANDING] * (n % 30 == 0)) for n in range(240))))
+    texts = bodies(outcomes_of(fresh(), records(document(n, more=[STANDING] * (n % 30 == 0)) for n in range(240))))
     assert sum(STANDING in text for text in texts) == 8
 
 
@@ -121,7 +113,7 @@ def test_a_refrain_across_two_stories_and_a_quote_within_one_stay() -> None:
     quote = "“We asked them twice for the key to the tower, and twice they sent us a brass band.”"
     said = "“We asked them twice for the key,” she said, “to the tower.”"
     values = [document(n, more=[quote, said, PLEA]) for n in (1, 1, 2, 2, 1, 2)]
-    for text in bodies(run(fresh(), records(values))):
+    for text in bodies(outcomes_of(fresh(), records(values))):
         assert quote in text
         assert PLEA in text
 
@@ -130,30 +122,30 @@ def test_versions_and_copies_of_one_story_teach_nothing() -> None:
     """Twelve addresses, one text that grows: it is one story."""
     values = [document(1, url=f"https://ellery.example/v{n}", more=[PLEA, *body(50 + n, 1)]) for n in range(12)]
     stage = fresh()
-    assert all(PLEA in text for text in bodies(run(stage, records(values))))
-    (seen,) = bodies(run(stage, records([document(2, more=[PLEA])], 12)))
+    assert all(PLEA in text for text in bodies(outcomes_of(stage, records(values))))
+    (seen,) = bodies(outcomes_of(stage, records([document(2, more=[PLEA])], 12)))
     assert PLEA in seen
 
 
 def test_the_same_article_again_is_cut_as_before() -> None:
     stage = fresh()
     values = [document(n, more=[PLEA]) for n in range(6)]
-    first = bodies(run(stage, records(values)))
-    assert bodies(run(stage, records(values, 6))) == first
+    first = bodies(outcomes_of(stage, records(values)))
+    assert bodies(outcomes_of(stage, records(values, 6))) == first
 
 
 def test_sources_and_partitions_learn_apart() -> None:
     stage = fresh()
-    run(stage, records(document(n, more=[PLEA]) for n in range(5)))
-    (other,) = bodies(run(stage, records([document(9, source="Tarn Echo", more=[PLEA])], 5)))
-    (elsewhere,) = bodies(run(stage, records([document(9, more=[PLEA])], 5, partition=1)))
-    (same,) = bodies(run(stage, records([document(9, more=[PLEA])], 6)))
+    outcomes_of(stage, records(document(n, more=[PLEA]) for n in range(5)))
+    (other,) = bodies(outcomes_of(stage, records([document(9, source="Tarn Echo", more=[PLEA])], 5)))
+    (elsewhere,) = bodies(outcomes_of(stage, records([document(9, more=[PLEA])], 5, partition=1)))
+    (same,) = bodies(outcomes_of(stage, records([document(9, more=[PLEA])], 6)))
     assert [PLEA in text for text in (other, elsewhere, same)] == [True, True, False]
 
 
 def test_documents_without_a_source_have_nothing_in_common() -> None:
     values = [json.dumps({"text": "\n\n".join([*body(n), PLEA])}).encode() for n in range(8)]
-    assert all(PLEA in text for text in bodies(run(fresh(), records(values))))
+    assert all(PLEA in text for text in bodies(outcomes_of(fresh(), records(values))))
 
 
 def test_an_article_is_never_left_empty() -> None:
@@ -164,8 +156,8 @@ def test_an_article_is_never_left_empty() -> None:
         for n in range(3)
     ]
     stage = fresh()
-    run(stage, records(document(n, more=[PLEA]) for n in range(5)))
-    assert bodies(run(stage, records(values, 5))) == [PLEA] * 3
+    outcomes_of(stage, records(document(n, more=[PLEA]) for n in range(5)))
+    assert bodies(outcomes_of(stage, records(values, 5))) == [PLEA] * 3
 
 
 def test_pages_learn_as_text_does() -> None:
@@ -173,7 +165,7 @@ def test_pages_learn_as_text_does() -> None:
         inner = "".join(f"<p>{line}</p>" for line in [*body(story, 8), PLEA])
         return document(story, text=None, html=f"<html><body><article>{inner}</article></body></html>")
 
-    texts = bodies(run(fresh(), records(page(n) for n in range(6))))
+    texts = bodies(outcomes_of(fresh(), records(page(n) for n in range(6))))
     assert [PLEA in text for text in texts] == [n < STORIES[DOUBTED] for n in range(6)]
 
 
@@ -182,7 +174,7 @@ def test_what_is_not_seen_for_a_while_is_forgotten() -> None:
     values = [document(n, more=[PLEA], at=START + n * timedelta(hours=5)) for n in range(6)]
     values += [document(10 + n, at=START + (n + 1) * DAY) for n in range(25)]
     values += [document(50, more=[PLEA], at=START + 26 * DAY)]
-    texts = bodies(run(stage, records(values)))
+    texts = bodies(outcomes_of(stage, records(values)))
     assert PLEA not in texts[5]
     assert PLEA in texts[-1]
 
@@ -191,29 +183,29 @@ def test_an_article_that_comes_again_after_the_window_is_read_anew() -> None:
     """The same article: in the next week it is cut as it was, after two it is as any other."""
     stage = fresh()
     values = [document(n, more=[PLEA], at=START + n * timedelta(hours=3)) for n in range(6)]
-    assert PLEA in bodies(run(stage, records(values)))[0]
+    assert PLEA in bodies(outcomes_of(stage, records(values)))[0]
     later = [document(20 + n, more=[PLEA], at=START + n * DAY) for n in range(1, 8)]
-    run(stage, records(later, 6))
-    (again,) = bodies(run(stage, records([document(0, more=[PLEA], at=START + 8 * DAY)], 20)))
+    outcomes_of(stage, records(later, 6))
+    (again,) = bodies(outcomes_of(stage, records([document(0, more=[PLEA], at=START + 8 * DAY)], 20)))
     assert PLEA in again
     later = [document(40 + n, more=[PLEA], at=START + n * DAY) for n in range(9, 23)]
-    run(stage, records(later, 21))
-    (again,) = bodies(run(stage, records([document(0, more=[PLEA], at=START + 23 * DAY)], 40)))
+    outcomes_of(stage, records(later, 21))
+    (again,) = bodies(outcomes_of(stage, records([document(0, more=[PLEA], at=START + 23 * DAY)], 40)))
     assert PLEA not in again
 
 
 def test_what_goes_on_recurring_goes_on_being_cut() -> None:
-    texts = bodies(run(fresh(), records(document(n, more=[PLEA], at=START + n * DAY) for n in range(60))))
+    texts = bodies(outcomes_of(fresh(), records(document(n, more=[PLEA], at=START + n * DAY) for n in range(60))))
     assert all(PLEA not in text for text in texts[3:])
 
 
 def test_an_old_article_and_one_from_the_future_do_not_end_the_window() -> None:
     stage = fresh()
-    run(stage, records(document(n, more=[PLEA]) for n in range(5)))
+    outcomes_of(stage, records(document(n, more=[PLEA]) for n in range(5)))
     odd = [document(20, at=START - 300 * DAY), document(21, fetched_at=None)]
     ahead = Record(topics.RAW, 0, 7, b"k", odd[1], ((headers.INGESTED_AT, b"99999999999999"),), 1_793_600_000_000)
-    run(stage, [*records(odd[:1], 6), ahead])
-    (text,) = bodies(run(stage, records([document(30, more=[PLEA])], 8)))
+    outcomes_of(stage, [*records(odd[:1], 6), ahead])
+    (text,) = bodies(outcomes_of(stage, records([document(30, more=[PLEA])], 8)))
     assert PLEA not in text
 
 
@@ -245,12 +237,12 @@ def made(rows: Sequence[tuple[int, str, list[str], int, bool]]) -> list[Record]:
 def test_bytes_and_state_depend_on_order_alone(rows: list[Any], cut: int, data: st.DataObject) -> None:
     batch = made(rows)
     one, two = fresh(), fresh()
-    whole = run(one, batch)
+    whole = outcomes_of(one, batch)
     at = data.draw(st.integers(0, len(batch)))
-    first = run(two, batch[:at], cut)
+    first = outcomes_of(two, batch[:at], cut)
     two.process(batch[at:])  # a batch that fails
     two.rollback()
-    assert [*first, *run(two, batch[at:], cut)] == whole
+    assert [*first, *outcomes_of(two, batch[at:], cut)] == whole
     assert one.snapshot(0) == two.snapshot(0)
     assert one.state_size() == two.state_size()
 
@@ -260,7 +252,7 @@ def test_bytes_and_state_depend_on_order_alone(rows: list[Any], cut: int, data: 
 def test_the_state_is_the_fold_of_the_log(rows: list[Any], data: st.DataObject) -> None:
     batch = made(rows)
     live, restored, loaded = fresh(), fresh(), fresh()
-    outcomes = run(live, batch)
+    outcomes = outcomes_of(live, batch)
     log = log_of(batch, outcomes)
     assert len(log) == len(outcomes), "what is refused is noted, too"
     at = data.draw(st.integers(0, len(log)))
@@ -277,18 +269,18 @@ def test_the_state_is_the_fold_of_the_log(rows: list[Any], data: st.DataObject) 
         assert outcome.messages == before.messages, "redelivery repeats itself"
     restored.rollback()
     more = records([document(40, more=[PLEA, STANDING]), document(41, more=[PLEA])], len(batch))
-    assert run(restored, more) == run(live, more) == run(loaded, more)
+    assert outcomes_of(restored, more) == outcomes_of(live, more) == outcomes_of(loaded, more)
 
 
 def test_replayed_records_read_and_never_change() -> None:
     stage = fresh()
-    first = run(stage, records(document(n, more=[PLEA]) for n in range(5)))
+    first = outcomes_of(stage, records(document(n, more=[PLEA]) for n in range(5)))
     before = stage.snapshot(0)
     replayed = [
         Record(topics.RAW, 0, offset, b"k", document(story, more=[PLEA]), ((headers.REPLAY, b"r1"),))
         for offset, story in ((900, 0), (901, 4), (902, 77))
     ]
-    outcomes = run(stage, replayed)
+    outcomes = outcomes_of(stage, replayed)
     assert stage.snapshot(0) == before
     assert all(isinstance(outcome, Emit) and outcome.log is None for outcome in outcomes)
     texts = bodies(outcomes)
@@ -298,7 +290,7 @@ def test_replayed_records_read_and_never_change() -> None:
 
 def test_entries_are_small_and_hold_the_decision() -> None:
     batch = records(document(n, more=[PLEA, STANDING]) for n in range(8))
-    outcomes = run(fresh(), batch)
+    outcomes = outcomes_of(fresh(), batch)
     for outcome in outcomes:
         assert isinstance(outcome, Emit)
         assert outcome.log is not None
@@ -311,7 +303,7 @@ def test_entries_are_small_and_hold_the_decision() -> None:
 def test_what_was_logged_in_another_form_is_refused_or_learnt_anew() -> None:
     batch = records(document(n, more=[PLEA]) for n in range(6))
     live = fresh()
-    log = log_of(batch, run(live, batch))
+    log = log_of(batch, outcomes_of(live, batch))
     old = [
         Record(r.topic, 0, r.offset, r.key, encode(_in_form_9(decode(r.value, IngestLogEntry))), r.headers) for r in log
     ]
@@ -321,7 +313,7 @@ def test_what_was_logged_in_another_form_is_refused_or_learnt_anew() -> None:
     stage = fresh()
     kept = {record.offset: record for record in batch[2:]}
     assert stage.rebuild(0, old, kept.get) == (4, 2)
-    (text,) = bodies(run(stage, records([document(50, more=[PLEA])], 6)))
+    (text,) = bodies(outcomes_of(stage, records([document(50, more=[PLEA])], 6)))
     assert PLEA not in text
 
 
@@ -338,7 +330,7 @@ def test_what_is_no_entry_is_refused(value: bytes | None) -> None:
 
 def test_snapshots_are_checked() -> None:
     stage = fresh()
-    run(stage, records(document(n, more=[PLEA]) for n in range(6)))
+    outcomes_of(stage, records(document(n, more=[PLEA]) for n in range(6)))
     good = stage.snapshot(0)
     for bad in (b"", good[:-1], good[:40] + b"x" + good[41:], b"x" + good):
         with pytest.raises(StateVersionError):
