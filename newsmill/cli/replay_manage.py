@@ -10,7 +10,7 @@ from typing import Final, Literal
 import click
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from newsmill import clients
 from newsmill import topics as cluster
@@ -77,7 +77,8 @@ def promote(run: str, rate: str | None, dry_run: bool, quiet: bool) -> None:
 def list_(as_json: bool) -> None:
     """List the runs, oldest first: what was done, when, by whom, how far it is."""
     found = journal.read(from_environment(os.environ))
-    table = Table("run", "what", "started (UTC)", "by", "state", "topic", "records")
+    # A run's name is what other commands ask for: it is shown whole in a narrow terminal, too.
+    table = Table(Column("run", no_wrap=True), "what", "started (UTC)", "by", "state", "topic", "records")
     for run in found.runs.values():
         for operation, work in run.works.items():
             status = "dropped" if run.dropped else work.status

@@ -1,7 +1,5 @@
-"""Parquet files: records of a topic as rows, and rows as documents. Needs pyarrow; nothing else here does.
-
-`pip install 'newsmill[parquet]'` installs it.
-"""
+"""Parquet files: records of a topic as rows, and rows as documents. Needs pyarrow (the extra `parquet`); nothing else
+here does."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ def require() -> None:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise ParquetMissingError(
-            f"Parquet needs pyarrow, which is not installed ({error}): pip install 'newsmill[parquet]'"
+            f"Parquet needs pyarrow, which is not installed ({error}): pip install pyarrow"
         ) from error
 
 
