@@ -78,7 +78,8 @@ def list_(as_json: bool) -> None:
     """List the runs, oldest first: what was done, when, by whom, how far it is."""
     found = journal.read(from_environment(os.environ))
     # A run's name is what other commands ask for: it is shown whole in a narrow terminal, too.
-    table = Table(Column("run", no_wrap=True), "what", "started (UTC)", "by", "state", "topic", "records")
+    others = ("what", "started (UTC)", "by", "state", "topic", "records")
+    table = Table(Column("run", no_wrap=True), *(Column(name, overflow="fold") for name in others))
     for run in found.runs.values():
         for operation, work in run.works.items():
             status = "dropped" if run.dropped else work.status
