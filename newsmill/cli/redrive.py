@@ -14,13 +14,11 @@ from newsmill import tail
 from newsmill.cli import replay_options as shared
 from newsmill.errors import NewsmillError
 from newsmill.replay import journal, ranges
-from newsmill.replay.control import Control
-from newsmill.replay.copy import Step, carry_out
+from newsmill.replay.copy import Step
 from newsmill.replay.pace import parse_rate
 from newsmill.replay.progress import duration
 from newsmill.replay.reader import SpanReader, bounds
 from newsmill.replay.redrive import KINDS, Redrive, Selection, histogram
-from newsmill.replay.session import Session
 from newsmill.settings import Settings
 from schemas import topics
 from schemas.keys import source_key
@@ -83,21 +81,7 @@ def command(since: str, until: str, again: bool, run: str | None, dry_run: bool,
         _show(settings, plan().spans, decide(journal.read(settings)), options["rate"])
         return
     name = shared.choose_run(settings, run, "redrive", asked, quiet=quiet)
-    pace, lag = shared.make_pace(settings, options["rate"], options["pace_"])
-    with Control(settings, name) as control, shared.metering(settings, name, pace, lag, control) as meter:
-        result = carry_out(
-            Session(settings, name, "redrive", meter=meter),
-            asked,
-            plan,
-            decide,
-            control=control,
-            pace=pace,
-            label="redrive",
-            quiet=quiet,
-            most=options["most"],
-        )
-    lag.close()
-    shared.end(name, result, KINDS, control, quiet=quiet)
+    shared.copy_records(settings, name, "redrive", asked, plan, decide, KINDS, options, quiet=quiet)
 
 
 def _place(text: str) -> tuple[int, int]:

@@ -10,14 +10,11 @@ import click
 from newsmill import tail
 from newsmill.cli import replay_options as shared
 from newsmill.replay import ranges
-from newsmill.replay.control import Control
-from newsmill.replay.copy import carry_out
 from newsmill.replay.filters import Filters
 from newsmill.replay.in_place import KINDS, InPlace
 from newsmill.replay.pace import parse_rate
 from newsmill.replay.progress import duration
 from newsmill.replay.reader import SpanReader
-from newsmill.replay.session import Session
 from newsmill.settings import Settings
 from schemas import topics
 from schemas.replays import Plan
@@ -61,21 +58,17 @@ def command(topic: str, since: str, until: str, run: str | None, dry_run: bool, 
         _show(settings, ranges.freeze(settings, topic, since_, until_), filters, options["rate"], options["most"])
         return
     name = shared.choose_run(settings, run, "in_place", asked, quiet=quiet)
-    pace, lag = shared.make_pace(settings, options["rate"], options["pace_"])
-    with Control(settings, name) as control, shared.metering(settings, name, pace, lag, control) as meter:
-        result = carry_out(
-            Session(settings, name, "in_place", meter=meter),
-            asked,
-            lambda _: Plan(topic=topic, spans=ranges.freeze(settings, topic, since_, until_).spans, options=asked),
-            lambda _: InPlace(settings, name, filters.takes),
-            control=control,
-            pace=pace,
-            label="in place",
-            quiet=quiet,
-            most=options["most"],
-        )
-    lag.close()
-    shared.end(name, result, KINDS, control, quiet=quiet)
+    shared.copy_records(
+        settings,
+        name,
+        "in_place",
+        asked,
+        lambda _: Plan(topic=topic, spans=ranges.freeze(settings, topic, since_, until_).spans, options=asked),
+        lambda _: InPlace(settings, name, filters.takes),
+        KINDS,
+        options,
+        quiet=quiet,
+    )
 
 
 def _show(settings: Settings, range_: ranges.Range, filters: Filters, rate: str | None, most: int | None) -> None:

@@ -18,12 +18,14 @@ from newsmill.health import Health
 from newsmill.metrics import ReplayMetrics
 from newsmill.replay import journal, pace
 from newsmill.replay.control import Control
-from newsmill.replay.copy import Result
+from newsmill.replay.copy import Result, Step, carry_out
 from newsmill.replay.filters import Filters, parse_headers, parse_made_by
+from newsmill.replay.session import Session
 from newsmill.settings import Settings, from_environment
 from newsmill.worker import serving
-from schemas.replays import Operation
+from schemas.replays import Operation, Plan
 from workers.pipeline import SOURCES
+from workers.stage import Record
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -142,6 +144,39 @@ def metering(
     health.ready()
     with serving(settings.metrics_host, settings.replay_metrics_port, meter.registry, health):
         yield meter
+
+
+def copy_records(
+    settings: Settings,
+    run: str,
+    operation: Operation,
+    asked: Mapping[str, str],
+    plan: Callable[[journal.Journal], Plan],
+    decide: Callable[[journal.Journal], Callable[[Record], Step]],
+    kinds: Mapping[str, str],
+    options: Mapping[str, Any],
+    *,
+    quiet: bool,
+) -> None:
+    """Carry out a run that copies records, at the pace and up to the number that `options` say, and end as `end` does.
+
+    Raises what newsmill.replay.copy.carry_out and make_pace raise.
+    """
+    pace_, lag = make_pace(settings, options["rate"], options["pace_"])
+    with Control(settings, run) as control, metering(settings, run, pace_, lag, control) as meter:
+        result = carry_out(
+            Session(settings, run, operation, meter=meter),
+            asked,
+            plan,
+            decide,
+            control=control,
+            pace=pace_,
+            label=operation.replace("_", " "),
+            quiet=quiet,
+            most=options["most"],
+        )
+    lag.close()
+    end(run, result, kinds, control, quiet=quiet)
 
 
 def summary(counts: Mapping[str, int], kinds: Mapping[str, str]) -> str:

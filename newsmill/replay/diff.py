@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 
 from newsmill.replay import isolated
+from newsmill.replay.filters import plain_object
 from newsmill.replay.journal import JournalError, Work
 from newsmill.replay.journal import read as read_journal
 from newsmill.replay.partitions import records_in
@@ -239,7 +240,7 @@ def _differing(own: bytes | None, live: bytes | None) -> tuple[str, ...]:
     """Return the fields in which two values differ, ascending; `value` where they are no JSON objects."""
     if own == live:
         return ()
-    left, right = _plain(own), _plain(live)
+    left, right = plain_object(own), plain_object(live)
     if left is None or right is None:
         return ("value",)
     names = sorted({*left, *right} - {_PROCESSING})
@@ -251,16 +252,8 @@ def _without_versions(value: Any) -> Any:
     return {name: part for name, part in value.items() if name != "version"} if isinstance(value, dict) else value
 
 
-def _plain(value: bytes | None) -> dict[str, Any] | None:
-    try:
-        plain = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    return plain if isinstance(plain, dict) else None
-
-
 def _verdict(value: bytes | None) -> str:
-    return str((_plain(value) or {}).get("verdict", ""))
+    return str((plain_object(value) or {}).get("verdict", ""))
 
 
 def _is_live(record: Record) -> bool:

@@ -103,7 +103,7 @@ class Filters:
             return False
         if by_key and not (self._urls or self.languages or self.made_by):
             return True
-        plain = _plain(record.value)
+        plain = plain_object(record.value)
         return plain is not None and self._content(plain, by_source=bool(self._sources) and not by_key)
 
     def _content(self, plain: dict[str, Any], *, by_source: bool) -> bool:
@@ -165,7 +165,8 @@ def _padded(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[tuple[int, .
     return left + (0,) * (length - len(left)), right + (0,) * (length - len(right))
 
 
-def _plain(value: bytes | None) -> dict[str, Any] | None:
+def plain_object(value: bytes | None) -> dict[str, Any] | None:
+    """Return the JSON object that `value` is; None where it is none."""
     try:
         plain = orjson.loads(value or b"")
     except orjson.JSONDecodeError:
