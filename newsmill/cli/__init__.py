@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 from typing import Any, Final, NamedTuple
 
@@ -69,7 +70,13 @@ class _Commands(click.Group):
         except NewsmillError as error:
             click.echo(f"newsmill: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            if error.args:  # a second signal: see stop_on_signals
+                number = signal.Signals(error.args[0])
+                click.echo(
+                    f"newsmill: ended at once by a second {number.name}; what was not durable is undone", err=True
+                )
+                ctx.exit(128 + number)
             ctx.exit(INTERRUPTED)
         except OSError as error:
             if error.errno is None or error.errno == errno.EPIPE:

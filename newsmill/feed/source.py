@@ -221,7 +221,7 @@ class _Decompressed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
+        view = memoryview(buffer)  # type: ignore[arg-type]  # typeshed has no type for buffers in 3.11
         data = self._file.read1(len(view))
         view[: len(data)] = data
         return len(data)

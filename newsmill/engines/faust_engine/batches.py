@@ -364,8 +364,8 @@ class BatchLoop:
             self._moved = time.monotonic()
         elif (still := time.monotonic() - self._moved) > self._settings.commit_timeout_s:
             raise StuckError(
-                f"{waiting} records wait, and Faust has handed over none for {still:.0f} s; the worker ends, and its next "
-                "start goes on from what is committed"
+                f"{waiting} records wait, and Faust has handed over none for {still:.0f} s; the worker ends, and its "
+                "next start goes on from what is committed"
             )
 
     async def _commit_positions(self, thread: Any) -> None:

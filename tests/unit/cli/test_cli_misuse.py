@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from newsmill.cli import group
+from newsmill.cli.signals import stop_on_signals
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "samples"
@@ -87,3 +89,16 @@ def test_an_error_of_the_system_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert result.stderr == (
         "newsmill: /srv/state/one.json: Permission denied. Run it as the owner, or name another place\n"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once_and_says_so(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    def stopped_twice(*_: object) -> None:
+        with stop_on_signals(lambda: None):
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+
+    monkeypatch.setattr("newsmill.cli.settings.from_environment", stopped_twice)
+    result = CliRunner().invoke(group, ["settings"])
+    assert result.exit_code == 128 + number
+    assert f"by a second {number.name}" in result.stderr
