@@ -107,8 +107,8 @@ class KafkaEngine:
     def run(self) -> None:
         """Work until `stop`.
 
-        Raises TransactionError, FencedError, RestoreError, HeldBackError, DeadLetterLimitExceeded, KafkaError: the process must then
-        exit without another try; nothing of the batch counts until the broker says so, and the next start goes on
+        Raises TransactionError, FencedError, RestoreError, HeldBackError, DeadLetterLimitExceeded, KafkaError: the
+        process must then exit without another try; nothing of the batch counts until the broker says so, and the next start goes on
         from there.
         """
         self._transactor = Transactor(self.settings, self.stage.name, self._on_step)
@@ -361,8 +361,8 @@ class KafkaEngine:
         except KafkaTimeoutError as error:
             raise HeldBackError(
                 f"the committed offset of {tp.topic}/{tp.partition} was not to be had for "
-                f"{self.settings.commit_timeout_s:g} s: the broker is slow or away, or a transaction is open on it. Start "
-                'the worker again; if it ends like this again and again, see "Nothing moves" in docs/operations.md'
+                f"{self.settings.commit_timeout_s:g} s: the broker is slow or away, or a transaction is open on it. "
+                'Start the worker again; if it ends like this over and over, see "Nothing moves" in docs/operations.md'
             ) from error
         marks = Marks.load(found.metadata if found else None)
         if self._standby is not None and not self._restore(self._standby, tp.partition):
