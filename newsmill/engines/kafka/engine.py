@@ -108,8 +108,8 @@ class KafkaEngine:
         """Work until `stop`.
 
         Raises TransactionError, FencedError, RestoreError, HeldBackError, DeadLetterLimitExceeded, KafkaError: the
-        process must then exit without another try; nothing of the batch counts until the broker says so, and the next start goes on
-        from there.
+        process must then exit without another try; nothing of the batch counts until the broker says so, and the
+        next start goes on from there.
         """
         self._transactor = Transactor(self.settings, self.stage.name, self._on_step)
         self._transactor.start()
