@@ -6,11 +6,10 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -117,7 +116,7 @@ def command(
             state,
             fresh=fresh,
             ingested_ms=ingested_at,
-            options={**_plain(options), "format": format},
+            options={**options.plain(), "format": format},
             batch_records=batch or BATCH_RECORDS * jobs,
             dead_letter_limit=settings.dead_letter_limit,
             pool=pool,
@@ -146,17 +145,6 @@ def _refuse_same_files(*paths: Path | None) -> None:
     named = [os.path.realpath(path) for path in paths if path is not None]
     if len(set(named)) != len(named):
         raise click.UsageError("--out, --duplicates and --dead-letters must be different files")
-
-
-def _plain(options: pipeline.StageOptions) -> dict[str, Any]:
-    return {
-        name: value.total_seconds()
-        if isinstance(value, timedelta)
-        else str(value)
-        if isinstance(value, Path)
-        else value
-        for name, value in asdict(options).items()
-    }
 
 
 def _pool(jobs: int, stages: list[Stage], options: pipeline.StageOptions) -> StagePool | None:

@@ -23,6 +23,8 @@ from workers.ingest.furniture import furniture_kind
 from workers.ingest.html import Page, read_page
 from workers.ingest.identity import article_id
 from workers.ingest.metadata import PageMetadata
+from workers.ingest.outlets import NONE as NO_OUTLETS
+from workers.ingest.outlets import Outlets, Row
 from workers.ingest.recurring import Lines, lines_of
 from workers.ingest.refusal import NO_ARTICLE_TEXT, TOO_LARGE, Refusal
 from workers.ingest.text import RECURS, Cleaned, Removed, clean_text
@@ -51,10 +53,14 @@ _LESS_PRECISE: Final = {"zone": 0.0, "time": 0.05, "day": 0.1}
 class Draft:
     """An article without its language and hash of content. `folds` are the folded paragraphs of its body, `numbers`
     their lines; `removed` are the lines that went. `lines` are those to look at for what recurs in the source. `id` is
-    of all paragraphs, so that it does not change with what is learnt."""
+    of all paragraphs, so that it does not change with what is learnt.
+
+    `origin` is the source without the team's table of outlets: `id` and what is learnt go by it, so that they stay when
+    the table changes. `outlet` is the row of the table that gave `source`."""
 
     id: str
     source: str
+    origin: str
     headline: str
     paragraphs: list[str]
     folds: list[str]
@@ -70,17 +76,24 @@ class Draft:
     lines: Lines
     standfirst: str | None = None
     provenance: dict[str, str] = field(default_factory=dict)
+    outlet: Row | None = None
 
 
-def make_draft(incoming: Incoming) -> Draft:
-    """Return the draft of a raw document. Raises Refusal with a reason of the text's or the page's readers."""
+def make_draft(incoming: Incoming, outlets: Outlets = NO_OUTLETS) -> Draft:
+    """Return the draft of a raw document, whose outlet `outlets` may tell. Raises Refusal with a reason of the text's
+    or the page's readers."""
     document = incoming.document
     extra = dict(incoming.extra)
     page = _content(incoming)
     metadata = page.metadata
     provenance = {"headline": "text", "language": "field" if document.language else "html"}
     url = _url(incoming, metadata, extra, provenance)
-    source = _source(incoming, metadata, url, extra, provenance)
+    origin = _source(incoming, metadata, url, extra, provenance)
+    outlet = outlets.find(document.source or (None if url else metadata.site), url)
+    if outlet is not None:
+        provenance["source"] = "table"
+        if document.source and document.source != outlet.outlet:
+            extra[incoming.fields.get("source", "source")] = without_credentials(document.source)
     authors = _authors(document.authors if document.authors is not None else metadata.authors)
     title = _title(document.title or metadata.title, metadata.site)
     headline, cleaned, byline = _headline(title, page.cleaned)
@@ -100,8 +113,9 @@ def make_draft(incoming: Incoming) -> Draft:
     published = _published(incoming, metadata, url, fetched_at or incoming.ingested_at, extra)
     check_extra(extra)
     return Draft(
-        id=article_id(url, source, headline, cleaned.folds),
-        source=source,
+        id=article_id(url, origin, headline, cleaned.folds),
+        source=origin if outlet is None else outlet.outlet,
+        origin=origin,
         headline=headline,
         paragraphs=cleaned.paragraphs,
         folds=cleaned.folds,
@@ -116,6 +130,7 @@ def make_draft(incoming: Incoming) -> Draft:
         removed=cleaned.removed,
         standfirst=standfirst,
         provenance=provenance,
+        outlet=outlet,
         lines=lines_of(cleaned.paragraphs, cleaned.folds, cleaned.doubts, cleaned.left_out),
     )
 
@@ -146,6 +161,18 @@ def without(draft: Draft, cut: Sequence[int]) -> Draft:
         numbers=[draft.numbers[number] for number in kept],
         removed=sorted([*draft.removed, *removed], key=lambda cut: cut.line),
     )
+
+
+def source_name(given: str) -> str | None:
+    """Return a source as it is called: a name as it is written, a domain in lower case without `www.`, a URL's domain.
+    None when it is neither, or too long."""
+    name = clean_line(given[: 4 * _MAX_SOURCE_CHARS])
+    if "://" in name:
+        url = canonical_url(name)
+        return registrable_domain(url) if url else None
+    if is_domain(name):
+        return name.lower().rstrip(".").removeprefix("www.")
+    return name if len(name) <= _MAX_SOURCE_CHARS and folded(name) else None
 
 
 def _content(incoming: Incoming) -> Page:
@@ -260,28 +287,17 @@ def _source(
 ) -> str:
     given = incoming.document.source
     if given:
-        if name := _source_name(given):
+        if name := source_name(given):
             provenance["source"] = "field"
             return name
         extra[incoming.fields.get("source", "source")] = without_credentials(given)
     if url and (domain := registrable_domain(url)):
         provenance["source"] = "url"
         return domain
-    if metadata.site and (name := _source_name(metadata.site)):
+    if metadata.site and (name := source_name(metadata.site)):
         provenance["source"] = "meta"
         return name
     return UNKNOWN_SOURCE
-
-
-def _source_name(given: str) -> str | None:
-    """A source as it is called: a name as it is written, a domain in lower case without `www.`, a URL's domain."""
-    name = clean_line(given[: 4 * _MAX_SOURCE_CHARS])
-    if "://" in name:
-        url = canonical_url(name)
-        return registrable_domain(url) if url else None
-    if is_domain(name):
-        return name.lower().rstrip(".").removeprefix("www.")
-    return name if len(name) <= _MAX_SOURCE_CHARS and folded(name) else None
 
 
 def _authors(given: Sequence[str] | str | None) -> tuple[str, ...]:

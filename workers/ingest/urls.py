@@ -28,7 +28,9 @@ _TRACKING: Final = re.compile(
 )
 _SESSION_IN_PATH: Final = re.compile(r";jsessionid=[^/?;]*", re.IGNORECASE)
 _USERINFO: Final = re.compile(r"//[^/?#\s]*@")
-_DOMAIN: Final = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,63}\.?")
+_DOMAIN: Final = re.compile(
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9])\.?", re.IGNORECASE
+)
 _UNSAFE_IN_HOST: Final = re.compile(r"[\s<>\"'\\^`{|}%@/?#\[\]:]")
 
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
@@ -104,6 +106,12 @@ def registrable_domain(url_or_host: str) -> str | None:
 def is_domain(name: str) -> bool:
     """Return whether `name` is written like a domain (`example.com`)."""
     return len(name) <= 253 and _DOMAIN.fullmatch(name) is not None
+
+
+def is_public_suffix(host: str) -> bool:
+    """Return whether a host in lower case and punycode is a suffix under which anybody may register (`co.uk`)."""
+    found = _extract(host)
+    return not found.domain and bool(found.suffix) and not found.is_private
 
 
 @lru_cache(maxsize=4096)
