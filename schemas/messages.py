@@ -65,7 +65,8 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     `standfirst` is the first paragraph of the body, too: it is a part of the text. `provenance` says of headline,
     source, url, authors, language and standfirst where each was read: `field` of the raw document, `json-ld`, `meta`
     element, `html` (heading, title, `lang` or canonical link of the page), `url`, `text` (found in it, or made of it),
-    `model`, `table` (the team's table of outlets). `published` has its own origin.
+    `model`, `table` (the team's table of outlets). `published` has its own origin. Of a page `extra` has `section`,
+    `modified_at`, `image` and `is_accessible_for_free`, where the page says them and the scraper does not.
     """
 
     id: ArticleId

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
+from urllib.parse import urljoin, urlsplit
 
 from schemas.keys import UNKNOWN_SOURCE
 from schemas.limits import MAX_AUTHORS, MAX_BODY_CHARS
@@ -41,7 +42,11 @@ _MAX_AUTHOR_CHARS: Final = 200
 _MAX_ENTRY_CHARS: Final = 2_000
 _MAX_TITLE_CHARS: Final = 2_000
 
-_AUTHOR_LEAD: Final = re.compile(r"(?:by|von|por|par|di)[\s:]+", re.IGNORECASE)
+_NOTHING: Final = frozenset({"none", "null", "nan", "undefined", "n/a"})
+"""What programs write for nothing."""
+
+_AUTHOR_LEAD: Final = re.compile(r"(?:(?:written )?by|von|por|par|di)[\s:]+", re.IGNORECASE)
+_MAIL_AUTHOR: Final = re.compile(r"[^\s@()]{1,100}@[^\s@()]{1,100} \(([^()]{2,200})\)")
 _AUTHOR_SEPARATORS: Final = re.compile(r"\s*[;|]\s*|\s+(?:and|und|et|&)\s+")
 
 _CONFIDENCE: Final = {"field": 0.9, "json-ld": 0.9, "meta": 0.8, "url": 0.6}
@@ -111,6 +116,7 @@ def make_draft(incoming: Incoming, outlets: Outlets = NO_OUTLETS) -> Draft:
         raise Refusal(TOO_LARGE, f"the body is longer than {MAX_BODY_CHARS} characters")
     fetched_at = _fetched(incoming, extra)
     published = _published(incoming, metadata, url, fetched_at or incoming.ingested_at, extra)
+    _about_page(metadata, url, fetched_at or incoming.ingested_at, extra, provenance)
     check_extra(extra)
     return Draft(
         id=article_id(url, origin, headline, cleaned.folds),
@@ -170,8 +176,8 @@ def source_name(given: str) -> str | None:
     if "://" in name:
         url = canonical_url(name)
         return registrable_domain(url) if url else None
-    if is_domain(name):
-        return name.lower().rstrip(".").removeprefix("www.")
+    if is_domain(name.partition("/")[0].partition(":")[0]) and (url := canonical_url(f"https://{name}")):
+        return (urlsplit(url).hostname or name).removeprefix("www.")
     return name if len(name) <= _MAX_SOURCE_CHARS and folded(name) else None
 
 
@@ -263,6 +269,17 @@ def _title(title: str | None, site: str | None) -> str | None:
     return clean if folded(clean) and furniture_kind(clean) != "label" else None
 
 
+def _absolute(link: str | None, url: str | None) -> str | None:
+    """Return a link on the page at `url` with all that it leaves out; None when it leads to no page."""
+    if not link:
+        return None
+    try:
+        whole = urljoin(url, link) if url else link
+    except ValueError:
+        return None
+    return without_credentials(whole) if canonical_url(whole) else None
+
+
 def _url(incoming: Incoming, metadata: PageMetadata, extra: dict[str, Any], provenance: dict[str, str]) -> str | None:
     raw = incoming.document.url
     url = canonical_url(raw) if raw else None
@@ -270,7 +287,8 @@ def _url(incoming: Incoming, metadata: PageMetadata, extra: dict[str, Any], prov
         extra[incoming.fields.get("url", "url")] = without_credentials(raw)
     if url is not None:
         provenance["url"] = "field"
-    canonical = canonical_url(metadata.canonical) if metadata.canonical else None
+    link = _absolute(metadata.canonical, url)
+    canonical = canonical_url(link) if link else None
     if canonical is None or canonical == url or is_site_root(canonical):
         return url
     # Only a page of the same site may say under which name it is known: else anyone could claim another's article.
@@ -286,7 +304,7 @@ def _source(
     incoming: Incoming, metadata: PageMetadata, url: str | None, extra: dict[str, Any], provenance: dict[str, str]
 ) -> str:
     given = incoming.document.source
-    if given:
+    if given and given.strip().casefold() not in _NOTHING:
         if name := source_name(given):
             provenance["source"] = "field"
             return name
@@ -305,15 +323,23 @@ def _authors(given: Sequence[str] | str | None) -> tuple[str, ...]:
     if not given:
         return ()
     names: dict[str, None] = {}
-    for entry in [given] if isinstance(given, str) else given:
-        text = clean_line(entry[:_MAX_ENTRY_CHARS])
+    known: set[str] = set()
+    entries = [given] if isinstance(given, str) else given
+    for line in (line for entry in entries for line in entry[:_MAX_ENTRY_CHARS].splitlines()):
+        text = clean_line(line)
+        if mail := _MAIL_AUTHOR.fullmatch(text):
+            text = mail[1]  # RSS 2.0 has authors so
         if lead := _AUTHOR_LEAD.match(text):
             text = text[lead.end() :]
         for part in _AUTHOR_SEPARATORS.split(text):
             name = part.strip(" ,")
             # A profile's address is no name.
-            if name and len(name) <= _MAX_AUTHOR_CHARS and "://" not in name and folded(name):
-                names.setdefault(name)
+            key = folded(name)
+            if not key or len(name) > _MAX_AUTHOR_CHARS or "://" in name or name.casefold() in _NOTHING:
+                continue
+            if key not in known:
+                known.add(key)
+                names[name] = None
     return tuple(names)[:MAX_AUTHORS]
 
 
@@ -339,6 +365,23 @@ def _published(
     if found is None and url:
         found = _trusted(read_url_date(url), "url", latest)
     return found
+
+
+def _about_page(
+    metadata: PageMetadata, url: str | None, latest: datetime, extra: dict[str, Any], provenance: dict[str, str]
+) -> None:
+    """Put what the page says of itself beside the scraper's own fields, which win."""
+    modified = read_date(metadata.modified)
+    found = {
+        "section": metadata.section,
+        "modified_at": modified.at if modified and is_plausible(modified.at, latest) else None,
+        "image": _absolute(metadata.image, url),
+        "is_accessible_for_free": metadata.free,
+    }
+    for (name, value), key in zip(found.items(), ("section", "modified", "image", "free"), strict=True):
+        if value is not None and name not in extra:
+            extra[name] = value
+            provenance[name] = metadata.origins[key]
 
 
 def _trusted(
