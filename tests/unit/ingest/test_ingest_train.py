@@ -7,7 +7,7 @@ import pytest
 from workers.ingest import labeller
 from workers.ingest.lines import LONG_SENTENCES, SIZE
 from workers.ingest.pages import read_labelled
-from workers.ingest.train import is_news, main, train
+from workers.ingest.train import averaged, is_news, main, train
 from workers.ingest.webpages import WebPage
 
 PAGES = Path(__file__).resolve().parents[2] / "data" / "ingest" / "pages"
@@ -68,3 +68,9 @@ def test_who_trains_without_web_pages_is_told(
     main()
     assert f"no web pages ({missing})" in capsys.readouterr().out
     assert labeller.load((tmp_path / "w").read_text()).unary
+
+
+def test_the_mean_of_two_weights_leans_to_neither_side() -> None:
+    one = labeller.Weights((3, -3, 5, 0), enter=-10, leave=-7, bias=1, digest="")
+    two = labeller.Weights((0, 0, 7, 0), enter=-20, leave=-8, bias=3, digest="")
+    assert averaged(one, two) == labeller.Weights((2, -2, 6, 0), enter=-15, leave=-8, bias=2, digest="")
