@@ -79,9 +79,9 @@ def clean_lines(text: str) -> list[str]:
         raise Refusal(TOO_MANY_LINES, f"{len(lines)} lines; at most {MAX_LINES} are read")
     if not plain:
         return [clean_line(line) for line in lines]
-    if b"\t" in odd or b"\xc2\xa0" in odd:
+    if b"\t" in odd or b"\xc2\xa0" in odd or "  " in text:
         return [" ".join(line.split()) for line in lines]
-    return [" ".join(line.split()) if "  " in line else line.strip(" ") for line in lines]
+    return [line.strip(" ") for line in lines]
 
 
 def clean_line(line: str) -> str:
@@ -120,9 +120,8 @@ def _folded_whole(text: str) -> str:
 def folded_lines(lines: Sequence[str]) -> list[str]:
     """Return `folded` of each line; much faster for many lines in one alphabet."""
     found = _folded("\n".join(lines), _ASCII_NEITHER_ALNUM_NOR_NEWLINE)
-    if found is not None and found.count("\n") == len(lines) - 1:
-        return found.split("\n")
-    return [folded(line) for line in lines]
+    folds = found.split("\n") if found is not None else []
+    return folds if len(folds) == len(lines) else [folded(line) for line in lines]
 
 
 def _folded(text: str, gone: bytes) -> str | None:

@@ -180,36 +180,32 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
 
     `title` is what came along, cleaned.
     """
-    paragraphs, folds = list(cleaned.paragraphs), list(cleaned.folds)
-    removed, numbers, doubts = list(cleaned.removed), list(cleaned.numbers), list(cleaned.doubts)
-
-    def take(reason: str | None) -> str:
-        line, number = paragraphs.pop(0), numbers.pop(0)
-        del folds[0], doubts[0]
-        if reason:
-            removed.append(Removed(number, line, reason))
-        return line
-
     headline = headlines.from_title(title) if title else cleaned.headline or ""
     # What is left must be an article still: letters or digits, not a line of stars alone.
-    if title and any(folds[1:]) and folds[0] == folded(headline):
-        take("headline_again")
-    elif not headline and any(folds[1:]) and headlines.is_headline(paragraphs[0], paragraphs[1]):
-        headline = take(None)
-    byline = headlines.byline(paragraphs[0]) if any(folds[1:]) else None
+    if title and any(cleaned.folds[1:]) and cleaned.folds[0] == folded(headline):
+        cleaned = _without_first(cleaned, "headline_again")
+    elif not headline and any(cleaned.folds[1:]) and headlines.is_headline(*cleaned.paragraphs[:2]):
+        headline, cleaned = cleaned.paragraphs[0], _without_first(cleaned, None)
+    byline = headlines.byline(cleaned.paragraphs[0]) if any(cleaned.folds[1:]) else None
     if byline:
-        take("byline")
+        cleaned = _without_first(cleaned, "byline")
     if not headline:
-        headline = headlines.from_text(paragraphs)
-    cleaned = replace(
+        headline = headlines.from_text(cleaned.paragraphs)
+    return headline, cleaned, byline or cleaned.byline
+
+
+def _without_first(cleaned: Cleaned, reason: str | None) -> Cleaned:
+    """Return the body without its first paragraph, which is the headline or goes for a reason."""
+    number, line = cleaned.numbers[0], cleaned.paragraphs[0]
+    removed = [*cleaned.removed, Removed(number, line, reason)] if reason else cleaned.removed
+    return replace(
         cleaned,
-        paragraphs=paragraphs,
-        folds=folds,
-        numbers=numbers,
-        doubts=doubts,
+        paragraphs=cleaned.paragraphs[1:],
+        folds=cleaned.folds[1:],
+        numbers=cleaned.numbers[1:],
+        doubts=cleaned.doubts[1:],
         removed=sorted(removed, key=lambda cut: cut.line),
     )
-    return headline, cleaned, byline or cleaned.byline
 
 
 def _standfirst(cleaned: Cleaned, metadata: PageMetadata) -> str | None:
