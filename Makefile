@@ -31,6 +31,17 @@ $(TRAIN): $(RUN)
 .PHONY: venv
 venv: $(DEV) ## set up .venv with everything for development
 
+.PHONY: compiled
+compiled: $(RUN) ## install newsmill with its hot modules compiled (needs a C compiler); `make venv` goes back to the sources
+	@command -v $${CC:-cc} >/dev/null || { echo "make compiled: no C compiler ($${CC:-cc}) is on the path. Install one: \
+	on Debian and Ubuntu 'apt-get install gcc libc6-dev python3-dev', on Fedora 'dnf install gcc python3-devel', \
+	on macOS 'xcode-select --install'. newsmill does the same without, as pure Python."; exit 2; }
+	@# Whatever else is made here afterwards wants the sources, and installs them first.
+	rm -f $(RUN) $(DEV) $(TRAIN)
+	HATCH_BUILD_HOOKS_ENABLE=true $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--force-reinstall .
+	@cd $(VENV) && bin/newsmill --version
+
 .PHONY: demo
 demo: $(RUN) ## run the samples through all stages and show what comes of them
 	@mkdir -p out

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from newsmill import compiled
 from newsmill.errors import NewsmillError
 
 INTERRUPTED: Final = 130
@@ -88,12 +89,20 @@ def _is_of_kafka(error: Exception) -> bool:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="newsmill", prog_name="newsmill")
+@click.version_option(
+    package_name="newsmill", prog_name="newsmill", message=f"%(prog)s, version %(version)s ({compiled.describe()})"
+)
 def group() -> None:
     """Turn scraper output into clean, deduplicated, entity-tagged and classified news.
 
     Settings are environment variables, NEWSMILL_...; `newsmill settings` lists them.
     """
+    if stale := compiled.changed():
+        click.echo(
+            f"newsmill: what runs was compiled of other sources than there are now ({', '.join(stale)}). "
+            "`make compiled` compiles them again, `make venv` installs the sources themselves.",
+            err=True,
+        )
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from schemas.keys import UNKNOWN_SOURCE
 from schemas.limits import MAX_AUTHORS, MAX_BODY_CHARS
@@ -47,8 +47,7 @@ _LESS_PRECISE: Final = {"zone": 0.0, "time": 0.05, "day": 0.1}
 """Taken off the confidence: a time without its zone may be hours off, a day alone a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An article without its language and hash of content. `folds` are the folded paragraphs of its body, `numbers`
     their lines; `removed` are the lines that went. `lines` are those to look at for what recurs in the source. `id` is
     of all paragraphs, so that it does not change with what is learnt."""
@@ -68,8 +67,8 @@ class Draft:
     numbers: list[int]
     removed: list[Removed]
     lines: Lines
-    standfirst: str | None = None
-    provenance: dict[str, str] = field(default_factory=dict)
+    standfirst: str | None
+    provenance: dict[str, str]
 
 
 def make_draft(incoming: Incoming) -> Draft:
@@ -136,8 +135,7 @@ def without(draft: Draft, cut: Sequence[int]) -> Draft:
         for number, paragraph in enumerate(draft.paragraphs)
         if draft.lines.places[number] in gone
     ]
-    return replace(
-        draft,
+    return draft._replace(
         headline=headline,
         paragraphs=paragraphs,
         standfirst=draft.standfirst if kept[0] == 0 else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded, folded_lines
@@ -55,8 +55,7 @@ _MOST_QUOTES: Final = 20
 _MOST_LEFT_OUT: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(NamedTuple):
     """A line that is not the article: its number among the lines, what it says, and why it went."""
 
     line: int
