@@ -22,8 +22,9 @@ ODD_LINES = (
     "View All", "Most read", "Comments", "Reply", "Ada Green says:", "By Ada Green", "By ADA GREEN and Bo Berg",
     "Published 12 May 2024 at 10:32", "©2024 The Ledger", "(Photo by Ada Green/Getty Images)", "12 comments", "* * *",
     "About the author", "Mehr zum Thema: Hafen", "• one", "1. two", "Ein Hafen ist ein Hafen, sagt die Frau…",
-    "她说，港口已经关闭。港口很大。", "مرحبا بالعالم، هذا نص.", "Ã©tÃ© cafÃ©", "&amp; &quot;x&quot; &eacute;", "\u200b\ufeff",
-    "\t tab\tbed", "a\u0301bc e\u0301", "ﬁne ½ Ⅳ", "Jane Doe contributed to this report.", "\u2028", "\x0b", "İstanbul'da ŞIK",
+    "她说，港口已经关闭。港口很大。", "مرحبا بالعالم، هذا نص.", "Ã©tÃ© cafÃ©", "&amp; &quot;x&quot; &eacute;",
+    "\u200b\ufeff", "\t tab\tbed", "a\u0301bc e\u0301", "ﬁne ½ Ⅳ", "Jane Doe contributed to this report.", "\u2028",
+    "\x0b", "İstanbul'da ŞIK",
     "We use cookies; you may read our privacy policy, and your account settings.", "A" * 500, "?" * 90, "Q: why?",
     "🙂🙂", "𝕳𝖊𝖑𝖑𝖔", "U.S. Sen. J. O'Neil-Smith (R-Ga.) of the E.U.'s A.B.C. met Mr. X.", "McDONALD AND SONS LTD",
 )  # fmt: skip
@@ -54,10 +55,11 @@ def documents(repository: Path) -> list[bytes]:
         line for path in sorted((repository / "samples").glob("*.ndjson")) for line in path.read_bytes().splitlines()
     ]
     pages = repository / "tests" / "data" / "ingest" / "pages"
-    texts = []
-    for path in sorted(pages.glob("*.txt")):
-        for page in path.read_text(encoding="utf-8").split("\n\n")[1:]:
-            texts.append((path.stem, [line.partition("\t")[2] for line in page.splitlines()]))
+    texts = [
+        (path.stem, [line.partition("\t")[2] for line in page.splitlines()])
+        for path in sorted(pages.glob("*.txt"))
+        for page in path.read_text(encoding="utf-8").split("\n\n")[1:]
+    ]
     found = [*samples, *(orjson.dumps({"source": name, "text": "\n\n".join(lines)}) for name, lines in texts)]
     draw = random.Random(1)
     for number in range(500):
@@ -147,8 +149,7 @@ def write(repository: Path, out: TextIO) -> None:
     from workers.ingest import text
 
     out.write(f"{text.__file__}\n")
-    for line in outputs(repository):
-        out.write(line.encode("unicode_escape").decode() + "\n")
+    out.writelines(line.encode("unicode_escape").decode() + "\n" for line in outputs(repository))
 
 
 if __name__ == "__main__":
