@@ -79,9 +79,9 @@ def clean_lines(text: str) -> list[str]:
         raise Refusal(TOO_MANY_LINES, f"{len(lines)} lines; at most {MAX_LINES} are read")
     if not plain:
         return [clean_line(line) for line in lines]
-    if b"\t" in odd or b"\xc2\xa0" in odd or "  " in text:
+    if b"\t" in odd or b"\xc2\xa0" in odd:
         return [" ".join(line.split()) for line in lines]
-    return [line.strip(" ") for line in lines]
+    return [" ".join(line.split()) if "  " in line else line.strip(" ") for line in lines]
 
 
 def clean_line(line: str) -> str:
