@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Final
 
 MAX_FURNITURE_CHARS: Final = 400
-"""Longer paragraphs are never furniture."""
+"""Longer paragraphs are never furniture, but for JSON-LD."""
 
 MAX_HEADING_CHARS: Final = 90
 
@@ -113,6 +113,13 @@ _BEGINNING_KINDS: Final = tuple((kind, re.compile(f"(?:{pattern})$")) for kind, 
 
 # Rules about how a line ends or what stands within it; each is tried where a part of it is found.
 _CONTRIBUTED: Final = re.compile(r"[^.]{3,100} contributed (?:to this|reporting|to the reporting)\b.{0,60}$")
+_JSON: Final = ('{"@', '[{"@')
+"""How JSON-LD begins, which scrapers take along with a page's text."""
+
+_COOKIES: Final = re.compile(
+    r"(?:we|wir|nous|(?:this|our|the|diese|unsere|ce|notre|este|nuestro) (?:web ?)?(?:site|page|seite|sitio))\b.{0,40}"
+    r"\b(?:uses?|verwende[nt]|nutz(?:en|t)|utilis(?:e|ons)|usa|utiliza)\b.{0,30}\bcookies\b|utilizamos cookies\b"
+)
 _FOR_SUBSCRIBERS: Final = re.compile(rf".{{0,80}}\b(?:{_SUBSCRIBERS})\b.{{0,160}}$")
 _PICTURE_END: Final = re.compile(
     rf"\((?:(?:photo|image|foto|ap photo|file photo|credit)\b|(?:{_AGENCIES})\b)[^()]{{0,80}}\)$"
@@ -154,7 +161,7 @@ _ELLIPSIS: Final = ("...", "…", "[...]", "[…]", "(...)")
 def furniture_kind(line: str) -> str | None:
     """Return what kind of furniture a cleaned line is (`ad`, `caption`, ...), or None when it may be the article."""
     if len(line) > MAX_FURNITURE_CHARS:
-        return None
+        return "ornament" if line.startswith(_JSON) else None
     if len(line) > _SHORT_CHARS and line[0] in _SENTENCE_STARTS and line[-1] in _SENTENCE_ENDS:
         # Most lines are such sentences: a look at the first words tells nearly all that the rules would.
         head = line[:_FIRST_CHARS].lower()
@@ -167,7 +174,7 @@ def furniture_kind(line: str) -> str | None:
             return None
     text = _lowered(line)
     plain = text.strip(_TRIMMED)
-    if not plain:
+    if not plain or line.startswith(_JSON):
         return "ornament"
     if plain in _LABELS:
         return "label"
@@ -181,6 +188,8 @@ def furniture_kind(line: str) -> str | None:
         return "caption"
     if " contributed " in text and _CONTRIBUTED.match(text):
         return "credit"
+    if "cookies" in text and _COOKIES.match(text):
+        return "promotion"
     if ("abon" in text or "subscriber" in text or "suscriptor" in text or "assinante" in text) and (
         _FOR_SUBSCRIBERS.match(text)
     ):

@@ -86,6 +86,20 @@ def test_a_teaser_heading_above_the_article_takes_nothing_along() -> None:
     assert (found.headline, found.paragraphs) == ("Port Ellery rebuilds", [A, B])
 
 
+def test_a_line_about_cookies_is_no_headline() -> None:
+    found = clean_text(
+        "\n\n".join(["We use cookies to improve your experience. Accept all", "Port Ellery rebuilds", A, B])
+    )
+    assert (found.headline, found.paragraphs) == ("Port Ellery rebuilds", [A, B])
+
+
+@pytest.mark.parametrize(
+    "line", ["Grandma's cookies win the fair", "The court said that Google uses cookies to follow people"]
+)
+def test_other_lines_about_cookies_stay(line: str) -> None:
+    assert furniture_kind(line) is None
+
+
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
@@ -114,6 +128,10 @@ def test_a_teaser_heading_above_the_article_takes_nothing_along() -> None:
         ("12 comments", "counter"),
         ("4 min read", "counter"),
         ("* * *", "ornament"),
+        ("We use cookies to improve your experience. Accept all", "promotion"),
+        ("Diese Webseite verwendet Cookies", "promotion"),
+        ('{"@context":"https://schema.org","@type":"NewsArticle"}', "ornament"),
+        ('[{"@type":"NewsArticle","headline":"' + "Port rebuilds " * 40 + '"}]', "ornament"),
     ],
 )
 def test_furniture_is_known(line: str, kind: str) -> None:
