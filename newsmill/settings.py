@@ -117,6 +117,7 @@ class Settings:
         "most lines and articles that ingest remembers of the sources of a partition",
         check=_between(1_000, 50_000_000),
     )
+    ingest_outlets: str = _setting("", "file of a team's outlets: where a document comes from, and its outlet")
     dedup_window_days: float = _setting(7.0, "how far back copies are looked for, days", check=_between(0.01, 60))
     dedup_forward_copies: bool = _setting(False, "send near copies on, tagged with their cluster")
     dedup_max_entries: int = _setting(

@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from datetime import timedelta
 from multiprocessing import get_context
@@ -53,13 +53,14 @@ class Engine(Protocol):
 def stage_options(settings: Settings) -> pipeline.StageOptions:
     """Return what the settings say about the stages' decisions.
 
-    Raises SettingsError when the file of rules can't be read or is wrong.
+    Raises SettingsError when the file of rules or of outlets can't be read or is wrong.
     """
     return pipeline.StageOptions(
         dedup_window=timedelta(days=settings.dedup_window_days),
         dedup_forward_copies=settings.dedup_forward_copies,
         ingest_keep_removed=settings.ingest_keep_removed,
         ingest_max_entries=settings.ingest_max_entries,
+        ingest_outlets=read_outlets(settings.ingest_outlets),
         dedup_max_entries=settings.dedup_max_entries,
         dedup_similarity=settings.dedup_similarity,
         dedup_containment=settings.dedup_containment,
@@ -95,11 +96,27 @@ def read_rules(name: str) -> str:
         return ""
     from workers.classify import rules  # here, for a worker of another stage needs none of it
 
+    return _read(name, "CLASSIFY_RULES", rules.parse)
+
+
+def read_outlets(name: str) -> str:
+    """Return the text of the table of outlets `name`, empty when there is none.
+
+    Raises SettingsError when it can't be read or is wrong: then lines and columns are named.
+    """
+    if not name:
+        return ""
+    from workers.ingest import outlets  # here, for a worker of another stage needs none of it
+
+    return _read(name, "INGEST_OUTLETS", outlets.parse)
+
+
+def _read(name: str, setting: str, check: Callable[[str], object]) -> str:
     try:
         text = Path(name).read_text("utf-8")
-        rules.parse(text)
+        check(text)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{PREFIX}CLASSIFY_RULES, {name}: {error}") from error
+        raise SettingsError(f"{PREFIX}{setting}, {name}: {error}") from error
     return text
 
 

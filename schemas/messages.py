@@ -65,7 +65,8 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     `standfirst` is the first paragraph of the body, too: it is a part of the text. `provenance` says of headline,
     source, url, authors, language and standfirst where each was read: `field` of the raw document, `json-ld`, `meta`
     element, `html` (heading, title, `lang` or canonical link of the page), `url`, `text` (found in it, or made of it),
-    `model`. `published` has its own origin.
+    `model`, `table` (the team's table of outlets). `published` has its own origin. Of a page `extra` has `section`,
+    `modified_at`, `image` and `is_accessible_for_free`, where the page says them and the scraper does not.
     """
 
     id: ArticleId
@@ -94,7 +95,7 @@ class Article(Struct, kw_only=True, frozen=True, omit_defaults=True):
     ] = None
     provenance: Annotated[
         dict[str, str],
-        Meta(description="field -> where it was read: `field`, `json-ld`, `meta`, `html`, `url`, `text` or `model`"),
+        Meta(description="field -> origin: `field`, `json-ld`, `meta`, `html`, `url`, `text`, `model` or `table`"),
     ] = {}
     removed: Annotated[
         tuple[RemovedText, ...], Meta(description="what ingest took out, where it was told to keep that")
@@ -292,7 +293,7 @@ class IngestLogEntry(Struct, kw_only=True, frozen=True, omit_defaults=True):
     with this document. Entries of ingest before 1.3.0 have no `marks`.
     """
 
-    source: Annotated[str, Meta(description="name of the outlet, or its registrable domain")]
+    source: Annotated[str, Meta(description="what the lines are learnt of: name or registrable domain, by no table")]
     event_time: Annotated[
         Instant, Meta(description="when the page was fetched, else brought in; what is old goes by it")
     ]

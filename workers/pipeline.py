@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ class StageOptions:
 
     ingest_keep_removed: bool = False
     ingest_max_entries: int = 600_000
+    ingest_outlets: str = ""
+    """Text of a team's table of outlets (workers/ingest/outlets.py)."""
     dedup_window: timedelta = DEDUP_WINDOW
     dedup_forward_copies: bool = False
     dedup_max_entries: int = 2_000_000
@@ -29,6 +32,18 @@ class StageOptions:
     entities_spacy_model: str | None = None
     classify_rules: str = ""
     """Text of a team's rules for subjects of its own (workers/classify/rules.py)."""
+
+    def plain(self) -> dict[str, str | int | float | bool | None]:
+        """Return the options by name as plain JSON; the texts of files by their hashes, so that they can be told."""
+        found: dict[str, str | int | float | bool | None] = {}
+        for name, value in asdict(self).items():
+            if name in ("ingest_outlets", "classify_rules") and value:
+                found[name] = f"sha256 {hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()}"
+            elif isinstance(value, timedelta):
+                found[name] = value.total_seconds()
+            else:
+                found[name] = str(value) if isinstance(value, Path) else value
+        return found
 
 
 class OptionError(ValueError):
@@ -41,7 +56,11 @@ class OptionError(ValueError):
 def _ingest(options: StageOptions) -> Stage:
     from workers import ingest
 
-    return ingest.load(keep_removed=options.ingest_keep_removed, max_entries=options.ingest_max_entries)
+    return ingest.load(
+        keep_removed=options.ingest_keep_removed,
+        max_entries=options.ingest_max_entries,
+        outlets=options.ingest_outlets,
+    )
 
 
 def _dedup(options: StageOptions) -> Stage:

@@ -38,7 +38,7 @@ COMMANDS: Final = (
     Command("replay", "newsmill.cli.replay", "command", "Run a range again beside live traffic; compare, promote."),
     Command("redrive", "newsmill.cli.redrive", "command", "Put dead letters back to where they came from."),
     Command("dedup", "newsmill.cli.dedup", "command", "Say why two articles are or are not copies."),
-    Command("ingest", "newsmill.cli.ingest", "command", "Rebuild what ingest has learnt of its sources."),
+    Command("ingest", "newsmill.cli.ingest", "command", "Check a table of outlets; rebuild what is learnt of sources."),
     Command("settings", "newsmill.cli.settings", "command", "Print all settings with their values and meanings."),
 )
 

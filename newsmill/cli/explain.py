@@ -3,6 +3,7 @@ what the article is about, with the words and sentences that say so."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from newsmill.feed import FORMATS, Document, FileSource, expand
+from newsmill.settings import from_environment
+from newsmill.worker import stage_options
 from schemas import topics
 from workers import classify, ingest
 from workers.classify.explain import explain_subjects
@@ -53,8 +56,9 @@ def command(files: tuple[str, ...], format: str | None, colour: bool | None, kep
     Exit status: 0, or 1 when a document was refused.
     """
     console = Console(force_terminal=colour, no_color=colour is False, highlight=False, soft_wrap=True)
-    stage = ingest.load()
-    classifier = classify.load() if subjects else None
+    options = stage_options(from_environment(os.environ))
+    stage = ingest.load(outlets=options.ingest_outlets)
+    classifier = classify.load(options.classify_rules) if subjects else None
     languages = FastTextIdentifier()
     refused = False
     source = FileSource(expand(files, format), ingested_ms=time.time_ns() // 1_000_000, stdin=None)
@@ -82,6 +86,8 @@ def _record(document: Document, number: int) -> Record:
 def _lines(draft: Draft, *, struck: bool, kept: bool) -> Iterator[Text]:
     yield Text(draft.headline, style="bold")
     about = [draft.source, *draft.authors]
+    if outlet := draft.outlet:
+        about[0] += f" (line {outlet.line} of the outlets: {outlet.place})"
     if draft.published:
         published = draft.published
         about.append(f"{published.at.isoformat()} ({published.origin}, {published.confidence:.2f})")
@@ -99,9 +105,12 @@ def _subjects(stage: classify.ClassifyStage, languages: FastTextIdentifier, draf
     body = "\n\n".join(draft.paragraphs)
     language = identify(languages, f"{draft.headline}\n{body}", draft.declared_language).code
     reasons = explain_subjects(stage, draft.headline, body, language)
+    found = stage.subjects(draft.headline, body, language)
     yield Text()
+    for custom in found.custom:
+        yield Text.assemble((custom.name, "bold"), (f"  {custom.id}", "dim"))
     if not reasons:
-        status = stage.subjects(draft.headline, body, language).status
+        status = found.status
         yield Text(f"no subject: {status.replace('_', ' ')} (language {language})", style="dim")
     for reason in reasons:
         indent = "  " * reason.level

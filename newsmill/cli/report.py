@@ -21,6 +21,7 @@ from newsmill.feed import Input
 _MOST_ROWS: Final = 200
 _PLAIN_WIDTH: Final = 160
 _MOST_NAMES: Final = 4
+_MOST_SOURCES: Final = 20
 
 
 class ProgressReport(Meter):
@@ -80,6 +81,31 @@ class ArticleTable(Sink):
             console.print(f"... and {self._more} more")
 
 
+class BrokenSources(Sink):
+    """Follows news.source-health, to say which sources are broken at the end of a run."""
+
+    def __init__(self) -> None:
+        self._broken: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def write(self, outputs: Sequence[Output]) -> None:
+        """Take what is told of sources."""
+        for output in outputs:
+            told = orjson.loads(output.value or b"{}")
+            problem = (told.get("source", ""), told.get("problem", ""))
+            self._broken.pop(problem, None)
+            if told.get("status") == "broken":
+                self._broken[problem] = told
+
+    def show(self) -> None:
+        """Print the sources that broke in this run and have not recovered, on standard error."""
+        if self._broken:
+            click.echo("    sources that broke (docs/operations.md#a-source-breaks):", err=True)
+        for (source, problem), told in sorted(self._broken.items())[:_MOST_SOURCES]:
+            click.echo(f"        {_visible(source)}: {problem.replace('_', ' ')} since {told.get('at', '')}", err=True)
+        if len(self._broken) > _MOST_SOURCES:
+            click.echo(f"        and {len(self._broken) - _MOST_SOURCES} more", err=True)
+
+
 class _Copies(Sink):
     def __init__(self) -> None:
         self.count: Counter[str] = Counter()
@@ -104,7 +130,7 @@ def show_summary(summary: RunSummary) -> None:
     if summary.examples:
         click.echo("    first of those refused:", err=True)
     for example in summary.examples:
-        click.echo(f"        {_plain(example.origin)}: {example.reason}: {_plain(example.detail)[:120]}", err=True)
+        click.echo(f"        {_visible(example.origin)}: {example.reason}: {_visible(example.detail)[:120]}", err=True)
 
 
 def _subjects(subjects: dict[str, Any]) -> str:
@@ -124,4 +150,9 @@ def _names(items: Sequence[dict[str, Any]]) -> str:
 
 def _plain(text: str) -> str:
     """Return `text` without control characters and without what Rich would take for markup."""
-    return "".join(c if c.isprintable() else " " for c in text).replace("[", "\\[")
+    return _visible(text).replace("[", "\\[")
+
+
+def _visible(text: str) -> str:
+    """Return `text` without control characters."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -6,17 +6,16 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from newsmill import logs
 from newsmill.cli.options import Instant, standard_input
-from newsmill.cli.report import ArticleTable, ProgressReport, show_summary
+from newsmill.cli.report import ArticleTable, BrokenSources, ProgressReport, show_summary
 from newsmill.cli.signals import stop_on_signals
 from newsmill.engines.embedded import (
     EmbeddedEngine,
@@ -44,6 +43,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 @click.argument("files", nargs=-1)
 @click.option("-o", "--out", type=_FILE, help="Write the articles to this file (NDJSON) instead of standard output.")
 @click.option("--duplicates", type=_FILE, help="Write what was recognised as a copy to this file (NDJSON).")
+@click.option("--source-health", type=_FILE, help="Write which sources break and recover to this file (NDJSON).")
 @click.option("--dead-letters", type=_FILE, help="Write refused documents with the reason to this file (NDJSON).")
 @click.option(
     "--state",
@@ -62,6 +62,7 @@ def command(
     files: tuple[str, ...],
     out: Path | None,
     duplicates: Path | None,
+    source_health: Path | None,
     dead_letters: Path | None,
     state: Path | None,
     fresh: bool,
@@ -93,7 +94,7 @@ def command(
     logs.set_up(settings)
     if fresh and state is None:
         raise click.UsageError("--fresh is about --state: name the directory")
-    _refuse_same_files(out, duplicates, dead_letters)
+    _refuse_same_files(out, duplicates, source_health, dead_letters)
     inputs = _inputs(files, format)
     live = any(i.stream for i in inputs)
     before = interrupted(state) if state is not None and not fresh and not live else None
@@ -103,7 +104,12 @@ def command(
     options = stage_options(settings)
     names = pipeline.STAGES[: pipeline.STAGES.index(until) + 1] if until else pipeline.STAGES
     stages = [load_stage(name, options) for name in names]
+    sources = BrokenSources()
     shown = ArticleTable() if table or (out is None and sys.stdout.isatty()) else None
+    sinks = _sinks(stages[-1], out, duplicates, dead_letters, shown)
+    sinks[topics.SOURCE_HEALTH] = [sources]
+    if source_health is not None:
+        sinks[topics.SOURCE_HEALTH].append(FileSink(source_health, value_line))
     with contextlib.ExitStack() as stack:
         pool = _pool(jobs, stages, options)
         if pool is not None:
@@ -113,11 +119,11 @@ def command(
         engine = EmbeddedEngine(
             stages,
             FileSource(inputs, ingested_ms=ingested_at, stdin=standard_input()),
-            _sinks(stages[-1], out, duplicates, dead_letters, shown),
+            sinks,
             state,
             fresh=fresh,
             ingested_ms=ingested_at,
-            options={**_plain(options), "format": format},
+            options={**options.plain(), "format": format},
             batch_records=batch or BATCH_RECORDS * jobs,
             dead_letter_limit=settings.dead_letter_limit,
             pool=pool,
@@ -129,6 +135,7 @@ def command(
         shown.show()
     if not quiet:
         show_summary(summary)
+        sources.show()
     if summary.stopped:
         _explain_stop(summary, state, live=live)
         sys.exit(128 + caught[0])
@@ -145,18 +152,7 @@ def _inputs(files: tuple[str, ...], format: str | None) -> list[Input]:
 def _refuse_same_files(*paths: Path | None) -> None:
     named = [os.path.realpath(path) for path in paths if path is not None]
     if len(set(named)) != len(named):
-        raise click.UsageError("--out, --duplicates and --dead-letters must be different files")
-
-
-def _plain(options: pipeline.StageOptions) -> dict[str, Any]:
-    return {
-        name: value.total_seconds()
-        if isinstance(value, timedelta)
-        else str(value)
-        if isinstance(value, Path)
-        else value
-        for name, value in asdict(options).items()
-    }
+        raise click.UsageError("--out, --duplicates, --source-health and --dead-letters must be different files")
 
 
 def _pool(jobs: int, stages: list[Stage], options: pipeline.StageOptions) -> StagePool | None:

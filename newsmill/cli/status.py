@@ -86,8 +86,7 @@ def screen(picture: Picture, wrong: Sequence[Problem], before: Picture | None = 
 
 def _broken_sources(picture: Picture) -> list[Text]:
     """Say which sources are broken: that is no fault of the pipeline, so it is none of the problems."""
-    workers = [worker for line in picture.stages for worker in line.workers]
-    found = sorted({(name, worker.broken_sources[name]) for worker in workers for name in worker.broken_sources})
+    found = picture.broken_sources
     lines = [
         Text(f"{name} is broken: {', '.join(what).replace('_', ' ')}", style="yellow").append(
             "  docs/operations.md#a-source-breaks", style="dim"

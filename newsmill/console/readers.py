@@ -29,6 +29,7 @@ STUCK_SECONDS: Final = (10.0, 60.0)
 """A partition is called stuck against a picture that is at least and at most this old."""
 
 MAX_PARTITIONS: Final = 200
+MAX_SOURCES: Final = 20
 
 KEEP: Final = {
     topics.CLASSIFIED: board.ARTICLES,
@@ -123,6 +124,7 @@ def status_view(picture: Picture, wrong: Sequence[Problem]) -> dict[str, Any]:
         for line in picture.stages
         for partition in (line.group.partitions if line.group else ())
     ]
+    broken = picture.broken_sources
     return {
         "at": picture.at,
         "problems": [{"stage": p.stage, "text": views.clip(p.text), "runbook": p.runbook} for p in wrong],
@@ -130,6 +132,8 @@ def status_view(picture: Picture, wrong: Sequence[Problem]) -> dict[str, Any]:
         "partitions": partitions[:MAX_PARTITIONS],
         "partitions_hidden": max(0, len(partitions) - MAX_PARTITIONS),
         "dead_letters": picture.dead_letters,
+        "sources": [{"name": views.clip(name, 80), "problems": what} for name, what in broken[:MAX_SOURCES]],
+        "sources_hidden": max(0, len(broken) - MAX_SOURCES),
     }
 
 

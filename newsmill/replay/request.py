@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -60,12 +59,8 @@ class Request:
             "max": self.most,
             "stages": ", ".join(f"{stage.name} {stage.version}" for stage in stages),
         }
-        defaults = pipeline.StageOptions()
-        changed = {
-            name: value.total_seconds() if isinstance(value, timedelta) else value
-            for name, value in asdict(chosen).items()
-            if value != getattr(defaults, name)
-        }
+        defaults = pipeline.StageOptions().plain()
+        changed = {name: value for name, value in chosen.plain().items() if value != defaults[name]}
         return {name: str(value) for name, value in (named | changed).items() if value not in (None, "")}
 
 

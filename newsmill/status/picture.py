@@ -50,6 +50,15 @@ class Picture:
     """Addresses that were named and did not answer, with what went wrong."""
     gateways: tuple[GatewayLine, ...] = ()
 
+    @property
+    def broken_sources(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Sources that are broken, by name, with what is wrong with each. Two workers may know one source."""
+        found: dict[str, set[str]] = {}
+        for worker in (worker for line in self.stages for worker in line.workers):
+            for name, what in worker.broken_sources.items():
+                found.setdefault(name, set()).update(what)
+        return [(name, tuple(sorted(what))) for name, what in sorted(found.items())]
+
 
 class History:
     """Records that each worker has finished, over the last minutes: counters become rates.

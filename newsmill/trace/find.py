@@ -18,7 +18,7 @@ from newsmill.partitioner import partition_of
 from newsmill.settings import Settings
 from schemas import headers as h
 from schemas import topics
-from schemas.keys import digest
+from workers.ingest.identity import url_id
 from workers.ingest.urls import canonical_url
 from workers.stage import Record
 
@@ -58,7 +58,7 @@ class Wanted:
             return cls(text)
         if (canonical := canonical_url(text)) is None:
             raise ValueError(f"{text!r} is neither an article id (32 hex digits) nor a URL")
-        return cls(digest(canonical), text)
+        return cls(url_id(canonical), text)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
+from newsmill.console.readers import status_view
 from newsmill.local import LocalKafka
+from newsmill.status import Picture, StageLine
+from newsmill.status.scrapes import Scrape
 from schemas import headers as h
 from schemas import topics
 from schemas.codec import encode
@@ -147,7 +150,8 @@ def test_articles_come_by_themselves_and_one_shows_its_entities_and_subjects(
 def test_a_story_shows_its_copies_with_verdict_and_similarity(open_page: Callable[..., Page]) -> None:
     page = open_page()
     page.locator("#article-rows a", has=page.locator(".copies"), has_text="Kansas wheat").first.click()
-    (copy,) = page.get_by_role("region", name="Copies of this story").locator("tbody tr").all()
+    copy = page.get_by_role("region", name="Copies of this story").locator("tbody tr")
+    expect(copy).to_have_count(1)
     assert "exact copy" in copy.inner_text()
     assert "1.00" in copy.inner_text()
     copy.get_by_role("link", name="trace").click()
@@ -374,3 +378,32 @@ def test_when_kafka_is_away_the_page_says_so_and_goes_on_by_itself(open_page: Ca
     page.unroute("**/api/events")
     expect(page.locator("#health-text")).to_have_text("All is well")
     expect(rows(page).first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_source_that_breaks_is_named_in_plain_text_and_is_no_problem_of_the_pipeline(
+    open_page: Callable[..., Page], scheme: str
+) -> None:
+    page = open_page(color_scheme=scheme, bypass_csp=True, viewport={"width": 320, "height": 640})
+    expect(page.locator("#health-text")).to_have_text("All is well")
+    expect(page.locator("#sources")).to_be_hidden()
+    broken = {f"{n:02} {SCRIPT}": ("no_dates", "short_bodies") for n in range(22)}
+    worker = Scrape("http://127.0.0.1:1", 0.0, "ingest", "kafka", "1", ready=True, healthy=True, broken_sources=broken)
+    status = status_view(Picture(0.0, (StageLine("ingest", None, (worker,), (None,) * 3),), (0, 0)), ())
+    update = {
+        "first": True,
+        "troubles": {},
+        "status": status,
+        **{name: [] for name in ("articles", "duplicates", "dead_letters", "samples")},
+    }
+    body = f"retry: 100\ndata: {json.dumps(update)}\n\n"
+    page.route("**/api/events", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    page.reload()
+    expect(page.locator("#source-rows li")).to_have_count(20)
+    expect(page.locator("#source-rows li").first).to_have_text(re.compile(r"^00 <script>.*: no dates, short bodies$"))
+    expect(page.locator("#sources")).to_contain_text("and 2 more")
+    expect(page.locator("#sources")).to_contain_text("docs/operations.md#a-source-breaks")
+    expect(page.locator("#health-text")).to_have_text("All is well")
+    assert _axe(page) == []
+    page.unroute("**/api/events")
+    expect(page.locator("#sources")).to_be_hidden()

@@ -6,6 +6,6 @@ from workers.ingest.stage import IngestStage
 __all__ = ["IngestStage", "load"]
 
 
-def load(*, keep_removed: bool = False, max_entries: int = MOST_ENTRIES) -> IngestStage:
+def load(*, keep_removed: bool = False, max_entries: int = MOST_ENTRIES, outlets: str = "") -> IngestStage:
     """Return the stage with the language model that its wheel carries, as `IngestStage.load` does."""
-    return IngestStage.load(keep_removed=keep_removed, max_entries=max_entries)
+    return IngestStage.load(keep_removed=keep_removed, max_entries=max_entries, outlets=outlets)

@@ -1,8 +1,8 @@
 """Dates: what scrapers and pages write, read without a clock, a locale or a guess.
 
 Read are: RFC 3339 and other ISO 8601, RFC 2822, seconds, milliseconds and microseconds since 1970 (numbers or digits),
-and dates with the month's name in English, German, Spanish, French, Italian, Portuguese or Dutch. `03/04/2022` is not
-read: it is one day in Boston and another in Berlin.
+dates with the month's name in English, German, Spanish, French, Italian, Portuguese or Dutch, and Chinese, Japanese and
+Korean dates. `03/04/2022` is not read: it is one day in Boston and another in Berlin. `23/04/2022` is.
 """
 
 from __future__ import annotations
@@ -49,14 +49,30 @@ _MONTHS: Final = {
 
 _MAIL: Final = re.compile(r"\d\d:\d\d\s(?:[+-]\d{4}|(?![AP]M)[A-Z]{1,5})$")
 _CLOCK: Final = re.compile(r"\b(\d{1,2})[:.h](\d{2})(?:[:.](\d{2}))?\s{0,3}([ap]\.?m\b)?", re.IGNORECASE)
-_ZONE: Final = re.compile(r"(?:\b(?:utc|gmt|z)\b\s?)?([+-])(\d{2}):?(\d{2})\b|\b(utc|gmt)\b", re.IGNORECASE)
+_ZONES: Final = {
+    "utc": 0, "gmt": 0, "wet": 0, "cet": 1, "mez": 1, "cest": 2, "mesz": 2, "eet": 2, "eest": 3, "msk": 3,
+    "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7, "akst": -9,
+    "akdt": -8, "hst": -10, "jst": 9, "kst": 9, "aest": 10, "aedt": 11, "nzst": 12, "nzdt": 13,
+}  # fmt: skip
+"""Names that stand for one time zone in news, with hours ahead of UTC. Those of several (`IST`, `BST`) and those that
+go by the season (`ET`) are not read: the time stays without a zone."""
+
+_ZONE: Final = re.compile(
+    rf"(?:\b(?:utc|gmt|z)\b\s?)?([+-])(\d{{2}}):?(\d{{2}})\b|\b({'|'.join(_ZONES)})\b", re.IGNORECASE
+)
 _DAY_MONTH: Final = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th|\.|er|º)?\s{1,3}(?:de\s|of\s)?([^\W\d_]{3,10})\.?,?\s{1,3}(?:de\s)?(\d{4})\b"
 )
 _MONTH_DAY: Final = re.compile(r"\b([^\W\d_]{3,10})\.?\s{1,3}(\d{1,2})(?:st|nd|rd|th)?,?\s{1,3}(\d{4})\b")
 _YEAR_FIRST: Final = re.compile(r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})\b")
 _DOTTED: Final = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b")
+_SLASHED: Final = re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{4})\b")
+_EAST_ASIAN: Final = re.compile(r"^(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
 _COMPACT_DAY: Final = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
+_SECONDS: Final = re.compile(r"\d{10}\.\d{1,9}", re.ASCII)
+_ZONE_ID: Final = re.compile(r"(?<=[0-9Zz])\[[A-Za-z0-9/_+-]{1,40}\]$")
+"""As Java writes it: `2026-03-01T10:00:00+01:00[Europe/Berlin]`."""
+
 _URL_DAY: Final = re.compile(r"/((?:19|20)\d{2})[/-](\d{1,2})[/-](\d{1,2})(?=[/_-]|$)")
 
 
@@ -82,9 +98,14 @@ def read_date(value: Any) -> When | None:
         return None
     if text.isascii() and text.isdigit() and (len(text) in (10, 13, 16)):
         return _from_number(int(text))
+    if _SECONDS.fullmatch(text):
+        return _from_number(float(text))
+    text = _ZONE_ID.sub("", text)
     if match := _COMPACT_DAY.match(text):
         return _day(match.group(1), match.group(2), match.group(3))
-    return _from_iso(text) or _from_mail(text) or _from_words(text)
+    found = _from_iso(text) or _from_mail(text)
+    # Mail knows few time zones by name.
+    return found if found and found.precision == "zone" else _from_words(text) or found
 
 
 def read_url_date(url: str) -> When | None:
@@ -176,7 +197,8 @@ def _from_words(text: str) -> When | None:
         if zone is None:
             return When(at, "time")
         if zone.group(1) is None:
-            return When(at, "zone")
+            zoned = at.replace(tzinfo=timezone(timedelta(hours=_ZONES[zone.group(4)])))
+            return When(zoned, "zone")
         offset = timedelta(hours=int(zone.group(2)), minutes=int(zone.group(3)))
         return When(at.replace(tzinfo=timezone(-offset if zone.group(1) == "-" else offset)), "zone")
     except ValueError:
@@ -190,6 +212,12 @@ def _find_day(text: str) -> tuple[When | None, str]:
             return _day(match.group(year), str(number), match.group(day)), text[: match.start()] + text[match.end() :]
     if match := _YEAR_FIRST.match(text):
         return _day(match.group(1), match.group(2), match.group(3)), text[match.end() :]
+    if match := _EAST_ASIAN.match(text):
+        return _day(match.group(1), match.group(2), match.group(3)), text[match.end() :]
+    if (match := _SLASHED.match(text)) and (int(match.group(1)) > 12) != (int(match.group(2)) > 12):
+        # Only one of them can be the month.
+        day, month = (1, 2) if int(match.group(1)) > 12 else (2, 1)
+        return _day(match.group(3), match.group(month), match.group(day)), text[match.end() :]
     # Dots are the German and Slavic way, always day first.
     if match := _DOTTED.match(text):
         return _day(match.group(3), match.group(2), match.group(1)), text[match.end() :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from html import unescape
 from typing import Any, Final
 
 import orjson
@@ -119,6 +120,7 @@ def _from_json(value: bytes, ingested_at: datetime) -> Incoming:
     text = _joined_text(raw)
     if html is None and text is None:
         raise Refusal(NO_CONTENT, "neither html nor text holds anything")
+    html, text = _unescaped(html), _unescaped(text)
     if html is None and text is not None and looks_like_html(text):
         html, text = text, None
     document = RawDocument(
@@ -149,6 +151,13 @@ def _text(raw: dict[str, Any], name: str) -> str | None:
     if not isinstance(value, str):
         raise Refusal(BAD_FIELD, f"{name}: expected text, got {_kind(value)}")
     return value if value.strip() else None
+
+
+def _unescaped(text: str | None) -> str | None:
+    """A text without one layer of escapes where that makes it HTML: out of feeds that escape once too often."""
+    if text is not None and text.lstrip().startswith("&lt;") and looks_like_html(found := unescape(text)):
+        return found
+    return text
 
 
 def _joined_text(raw: dict[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
+from urllib.parse import urljoin, urlsplit
 
 from schemas.keys import UNKNOWN_SOURCE
 from schemas.limits import MAX_AUTHORS, MAX_BODY_CHARS
@@ -23,6 +24,8 @@ from workers.ingest.furniture import furniture_kind
 from workers.ingest.html import Page, read_page
 from workers.ingest.identity import article_id
 from workers.ingest.metadata import PageMetadata
+from workers.ingest.outlets import NONE as NO_OUTLETS
+from workers.ingest.outlets import Outlets, Row
 from workers.ingest.recurring import Lines, lines_of
 from workers.ingest.refusal import NO_ARTICLE_TEXT, TOO_LARGE, Refusal
 from workers.ingest.text import RECURS, Cleaned, Removed, clean_text
@@ -39,7 +42,11 @@ _MAX_AUTHOR_CHARS: Final = 200
 _MAX_ENTRY_CHARS: Final = 2_000
 _MAX_TITLE_CHARS: Final = 2_000
 
-_AUTHOR_LEAD: Final = re.compile(r"(?:by|von|por|par|di)[\s:]+", re.IGNORECASE)
+_NOTHING: Final = frozenset({"none", "null", "nan", "undefined", "n/a"})
+"""What programs write for nothing."""
+
+_AUTHOR_LEAD: Final = re.compile(r"(?:(?:written )?by|von|por|par|di)[\s:]+", re.IGNORECASE)
+_MAIL_AUTHOR: Final = re.compile(r"[^\s@()]{1,100}@[^\s@()]{1,100} \(([^()]{2,200})\)")
 _AUTHOR_SEPARATORS: Final = re.compile(r"\s*[;|]\s*|\s+(?:and|und|et|&)\s+")
 
 _CONFIDENCE: Final = {"field": 0.9, "json-ld": 0.9, "meta": 0.8, "url": 0.6}
@@ -51,10 +58,14 @@ _LESS_PRECISE: Final = {"zone": 0.0, "time": 0.05, "day": 0.1}
 class Draft:
     """An article without its language and hash of content. `folds` are the folded paragraphs of its body, `numbers`
     their lines; `removed` are the lines that went. `lines` are those to look at for what recurs in the source. `id` is
-    of all paragraphs, so that it does not change with what is learnt."""
+    of all paragraphs, so that it does not change with what is learnt.
+
+    `origin` is the source without the team's table of outlets: `id` and what is learnt go by it, so that they stay when
+    the table changes. `outlet` is the row of the table that gave `source`."""
 
     id: str
     source: str
+    origin: str
     headline: str
     paragraphs: list[str]
     folds: list[str]
@@ -70,17 +81,24 @@ class Draft:
     lines: Lines
     standfirst: str | None = None
     provenance: dict[str, str] = field(default_factory=dict)
+    outlet: Row | None = None
 
 
-def make_draft(incoming: Incoming) -> Draft:
-    """Return the draft of a raw document. Raises Refusal with a reason of the text's or the page's readers."""
+def make_draft(incoming: Incoming, outlets: Outlets = NO_OUTLETS) -> Draft:
+    """Return the draft of a raw document, whose outlet `outlets` may tell. Raises Refusal with a reason of the text's
+    or the page's readers."""
     document = incoming.document
     extra = dict(incoming.extra)
     page = _content(incoming)
     metadata = page.metadata
     provenance = {"headline": "text", "language": "field" if document.language else "html"}
     url = _url(incoming, metadata, extra, provenance)
-    source = _source(incoming, metadata, url, extra, provenance)
+    origin = _source(incoming, metadata, url, extra, provenance)
+    outlet = outlets.find(document.source or (None if url else metadata.site), url)
+    if outlet is not None:
+        provenance["source"] = "table"
+        if document.source and document.source != outlet.outlet:
+            extra[incoming.fields.get("source", "source")] = without_credentials(document.source)
     authors = _authors(document.authors if document.authors is not None else metadata.authors)
     title = _title(document.title or metadata.title, metadata.site)
     headline, cleaned, byline = _headline(title, page.cleaned)
@@ -98,10 +116,12 @@ def make_draft(incoming: Incoming) -> Draft:
         raise Refusal(TOO_LARGE, f"the body is longer than {MAX_BODY_CHARS} characters")
     fetched_at = _fetched(incoming, extra)
     published = _published(incoming, metadata, url, fetched_at or incoming.ingested_at, extra)
+    _about_page(metadata, url, fetched_at or incoming.ingested_at, extra, provenance)
     check_extra(extra)
     return Draft(
-        id=article_id(url, source, headline, cleaned.folds),
-        source=source,
+        id=article_id(url, origin, headline, cleaned.folds),
+        source=origin if outlet is None else outlet.outlet,
+        origin=origin,
         headline=headline,
         paragraphs=cleaned.paragraphs,
         folds=cleaned.folds,
@@ -116,6 +136,7 @@ def make_draft(incoming: Incoming) -> Draft:
         removed=cleaned.removed,
         standfirst=standfirst,
         provenance=provenance,
+        outlet=outlet,
         lines=lines_of(cleaned.paragraphs, cleaned.folds, cleaned.doubts, cleaned.left_out),
     )
 
@@ -146,6 +167,18 @@ def without(draft: Draft, cut: Sequence[int]) -> Draft:
         numbers=[draft.numbers[number] for number in kept],
         removed=sorted([*draft.removed, *removed], key=lambda cut: cut.line),
     )
+
+
+def source_name(given: str) -> str | None:
+    """Return a source as it is called: a name as it is written, a domain in lower case without `www.`, a URL's domain.
+    None when it is neither, or too long."""
+    name = clean_line(given[: 4 * _MAX_SOURCE_CHARS])
+    if "://" in name:
+        url = canonical_url(name)
+        return registrable_domain(url) if url else None
+    if is_domain(name.partition("/")[0].partition(":")[0]) and (url := canonical_url(f"https://{name}")):
+        return (urlsplit(url).hostname or name).removeprefix("www.")
+    return name if len(name) <= _MAX_SOURCE_CHARS and folded(name) else None
 
 
 def _content(incoming: Incoming) -> Page:
@@ -236,6 +269,17 @@ def _title(title: str | None, site: str | None) -> str | None:
     return clean if folded(clean) and furniture_kind(clean) != "label" else None
 
 
+def _absolute(link: str | None, url: str | None) -> str | None:
+    """Return a link on the page at `url` with all that it leaves out; None when it leads to no page."""
+    if not link:
+        return None
+    try:
+        whole = urljoin(url, link) if url else link
+    except ValueError:
+        return None
+    return without_credentials(whole) if canonical_url(whole) else None
+
+
 def _url(incoming: Incoming, metadata: PageMetadata, extra: dict[str, Any], provenance: dict[str, str]) -> str | None:
     raw = incoming.document.url
     url = canonical_url(raw) if raw else None
@@ -243,7 +287,8 @@ def _url(incoming: Incoming, metadata: PageMetadata, extra: dict[str, Any], prov
         extra[incoming.fields.get("url", "url")] = without_credentials(raw)
     if url is not None:
         provenance["url"] = "field"
-    canonical = canonical_url(metadata.canonical) if metadata.canonical else None
+    link = _absolute(metadata.canonical, url)
+    canonical = canonical_url(link) if link else None
     if canonical is None or canonical == url or is_site_root(canonical):
         return url
     # Only a page of the same site may say under which name it is known: else anyone could claim another's article.
@@ -259,29 +304,18 @@ def _source(
     incoming: Incoming, metadata: PageMetadata, url: str | None, extra: dict[str, Any], provenance: dict[str, str]
 ) -> str:
     given = incoming.document.source
-    if given:
-        if name := _source_name(given):
+    if given and given.strip().casefold() not in _NOTHING:
+        if name := source_name(given):
             provenance["source"] = "field"
             return name
         extra[incoming.fields.get("source", "source")] = without_credentials(given)
     if url and (domain := registrable_domain(url)):
         provenance["source"] = "url"
         return domain
-    if metadata.site and (name := _source_name(metadata.site)):
+    if metadata.site and (name := source_name(metadata.site)):
         provenance["source"] = "meta"
         return name
     return UNKNOWN_SOURCE
-
-
-def _source_name(given: str) -> str | None:
-    """A source as it is called: a name as it is written, a domain in lower case without `www.`, a URL's domain."""
-    name = clean_line(given[: 4 * _MAX_SOURCE_CHARS])
-    if "://" in name:
-        url = canonical_url(name)
-        return registrable_domain(url) if url else None
-    if is_domain(name):
-        return name.lower().rstrip(".").removeprefix("www.")
-    return name if len(name) <= _MAX_SOURCE_CHARS and folded(name) else None
 
 
 def _authors(given: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -289,15 +323,23 @@ def _authors(given: Sequence[str] | str | None) -> tuple[str, ...]:
     if not given:
         return ()
     names: dict[str, None] = {}
-    for entry in [given] if isinstance(given, str) else given:
-        text = clean_line(entry[:_MAX_ENTRY_CHARS])
+    known: set[str] = set()
+    entries = [given] if isinstance(given, str) else given
+    for line in (line for entry in entries for line in entry[:_MAX_ENTRY_CHARS].splitlines()):
+        text = clean_line(line)
+        if mail := _MAIL_AUTHOR.fullmatch(text):
+            text = mail[1]  # RSS 2.0 has authors so
         if lead := _AUTHOR_LEAD.match(text):
             text = text[lead.end() :]
         for part in _AUTHOR_SEPARATORS.split(text):
             name = part.strip(" ,")
             # A profile's address is no name.
-            if name and len(name) <= _MAX_AUTHOR_CHARS and "://" not in name and folded(name):
-                names.setdefault(name)
+            key = folded(name)
+            if not key or len(name) > _MAX_AUTHOR_CHARS or "://" in name or name.casefold() in _NOTHING:
+                continue
+            if key not in known:
+                known.add(key)
+                names[name] = None
     return tuple(names)[:MAX_AUTHORS]
 
 
@@ -323,6 +365,23 @@ def _published(
     if found is None and url:
         found = _trusted(read_url_date(url), "url", latest)
     return found
+
+
+def _about_page(
+    metadata: PageMetadata, url: str | None, latest: datetime, extra: dict[str, Any], provenance: dict[str, str]
+) -> None:
+    """Put what the page says of itself beside the scraper's own fields, which win."""
+    modified = read_date(metadata.modified)
+    found = {
+        "section": metadata.section,
+        "modified_at": modified.at if modified and is_plausible(modified.at, latest) else None,
+        "image": _absolute(metadata.image, url),
+        "is_accessible_for_free": metadata.free,
+    }
+    for (name, value), key in zip(found.items(), ("section", "modified", "image", "free"), strict=True):
+        if value is not None and name not in extra:
+            extra[name] = value
+            provenance[name] = metadata.origins[key]
 
 
 def _trusted(

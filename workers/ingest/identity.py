@@ -8,6 +8,7 @@ from typing import Final
 
 from schemas.keys import digest
 from workers.ingest.characters import folded
+from workers.ingest.urls import same_page
 
 # Han, Hiragana, Katakana, Bopomofo: written without spaces.
 _IDEOGRAPHS: Final = re.compile(
@@ -25,10 +26,15 @@ def content_hash(headline: str, folds: Sequence[str]) -> str:
     return digest(folded(headline), "".join(folds))
 
 
+def url_id(url: str) -> str:
+    """Return the id of the article at a canonical URL."""
+    return digest(same_page(url))
+
+
 def article_id(url: str | None, source: str, headline: str, folds: Sequence[str]) -> str:
     """Return the id of an article: of its canonical URL; without one, of its source and its folded text."""
     if url is not None:
-        return digest(url)
+        return url_id(url)
     return digest(source.casefold(), folded(headline), "".join(folds))
 
 

@@ -52,7 +52,7 @@ def article_entry(draft: Draft, settled: Draft, keyed: str, time_us: int, decide
     keyed by, `time_us` its event time, microseconds since the Unix epoch."""
     hashes = draft.lines.hashes
     return IngestLogEntry(
-        source=draft.source,
+        source=draft.origin,
         event_time=_EPOCH + timedelta(microseconds=time_us),
         lines=base64.b64encode(packed_hashes(hashes, range(len(hashes)))).decode(),
         story=decided.story,
@@ -60,7 +60,7 @@ def article_entry(draft: Draft, settled: Draft, keyed: str, time_us: int, decide
         form=FORM,
         marks=(0 if settled.published else NO_DATE) | (0 if settled.authors else NO_AUTHOR),
         chars=sum(map(len, settled.paragraphs)) + 2 * len(settled.paragraphs) - 2,
-        keyed=keyed if keyed and keyed != draft.source.casefold() else None,
+        keyed=keyed if keyed and keyed != draft.origin.casefold() else None,
     )
 
 

@@ -43,6 +43,18 @@ _META_DATES: Final = (
     "dc.date",
     "date",
 )
+_META_SECTIONS: Final = ("article:section", "section", "parsely-section", "sailthru.section")
+_META_MODIFIED: Final = (
+    "article:modified_time",
+    "og:updated_time",
+    "datemodified",
+    "last-modified",
+    "dcterms.modified",
+)
+_META_IMAGES: Final = ("og:image", "og:image:url", "twitter:image", "twitter:image:src")
+
+_TIERS: Final = {"free": True, "metered": False, "locked": False}
+_TRUTH: Final = {"true": True, "false": False}
 
 
 @dataclass(slots=True)
@@ -60,6 +72,13 @@ class PageMetadata:
     canonical: str | None = None
     site: str | None = None
     language: str | None = None
+    section: str | None = None
+    modified: str | None = None
+    image: str | None = None
+    free: bool | None = None
+    """Whether it may be read without paying; None where the page does not say."""
+    origins: dict[str, Literal["json-ld", "meta"]] = field(default_factory=dict)
+    """Of `section`, `modified`, `image` and `free`."""
 
 
 def take_json_ld(tree: HtmlElement) -> list[Any]:
@@ -125,7 +144,30 @@ def read_metadata(tree: HtmlElement, json_ld: list[Any]) -> PageMetadata:
     page.canonical = page.canonical or metas.get("og:url")
     page.site = metas.get("og:site_name")
     page.description = _first(metas, _META_DESCRIPTIONS)
+    _note(
+        page,
+        "meta",
+        _first(metas, _META_SECTIONS),
+        _first(metas, _META_MODIFIED),
+        _first(metas, _META_IMAGES),
+        _TIERS.get(metas.get("article:content_tier", "").lower()),
+    )
     return page
+
+
+def _note(
+    page: PageMetadata,
+    origin: Literal["json-ld", "meta"],
+    section: str | None,
+    modified: str | None,
+    image: str | None,
+    free: bool | None,
+) -> None:
+    """Note what the page says that it has not said before, and where."""
+    for name, value in (("section", section), ("modified", modified), ("image", image), ("free", free)):
+        if value is not None and name not in page.origins:
+            setattr(page, name, value)
+            page.origins[name] = origin
 
 
 def _read_json_ld(document: Any, page: PageMetadata) -> None:
@@ -136,6 +178,15 @@ def _read_json_ld(document: Any, page: PageMetadata) -> None:
             continue
         page.title = page.title or _text(node.get("headline"))
         page.authors = page.authors or _names(node.get("author"))
+        section, free = node.get("articleSection"), node.get("isAccessibleForFree")
+        _note(
+            page,
+            "json-ld",
+            _text(section[0] if isinstance(section, list) and section else section),
+            _text(node.get("dateModified")),
+            _image(node.get("image")),
+            free if isinstance(free, bool) else _TRUTH.get((_text(free) or "").lower().rpartition("/")[2]),
+        )
         published = _text(node.get("datePublished"))
         if published:
             page.published, page.published_origin = published, "json-ld"
@@ -160,6 +211,12 @@ def _names(author: Any) -> list[str]:
     people = author if isinstance(author, list) else [author]
     names = [_text(person.get("name") if isinstance(person, dict) else person) for person in people[:50]]
     return [name for name in names if name]
+
+
+def _image(image: Any) -> str | None:
+    """Return the address of the first image, which may be an address, an object or a list of these."""
+    first = image[0] if isinstance(image, list) and image else image
+    return _text(first.get("url") if isinstance(first, dict) else first)
 
 
 def _first(metas: dict[str, str], names: tuple[str, ...]) -> str | None:

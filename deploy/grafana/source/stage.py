@@ -185,4 +185,22 @@ def build() -> dashboard.Dashboard:
                 span=6,
             )
         )
+        .with_row(dashboard.Row("Standby"))
+        .with_panel(
+            graph(
+                "A standby is behind by",
+                "Log records that the nearest worker that follows a partition has yet to read: what is left to do when "
+                "it takes over. A gap means that it is not known; no line that nobody follows.",
+                (f"min by (partition) (newsmill_standby_lag_records{{{_STAGE}}})", "{{partition}}"),
+                unit="short",
+            )
+        )
+        .with_panel(
+            graph(
+                "Followed by standbys",
+                "Log records a second that workers fold for partitions of others.",
+                (f"sum(rate(newsmill_standby_records_total{{{_STAGE}}}[1m]))", "folded"),
+                unit="ops",
+            )
+        )
     )

@@ -3,7 +3,7 @@
 import { byId, clock, setText, whole } from "./dom.js";
 import * as articles from "./articles.js";
 import * as dead from "./deadletters.js";
-import { addSamples, showHealth, showStages } from "./stages.js";
+import { addSamples, showHealth, showSources, showStages } from "./stages.js";
 import * as trace from "./trace.js";
 
 const SILENT_MS = 25000;
@@ -50,6 +50,7 @@ function draw() {
   const { status, troubles } = state;
   if (status) {
     showStages(status);
+    showSources(status);
     const [, quarter] = status.dead_letters;
     setText(byId("dead-count"), quarter ? `${whole(quarter)} in 15 min` : "");
   }

@@ -1,6 +1,6 @@
 // Stages: numbers and charts of the last quarter of an hour, problems in words, partitions.
 
-import { byId, count, el, rate, setText, span, svg, whole } from "./dom.js";
+import { byId, count, el, rate, setText, span, svg, whole, words } from "./dom.js";
 
 const MOST_SECONDS = 15 * 60;
 const LEAST_SECONDS = 2 * 60; // a console that was just opened shows what it has, and not an empty quarter of an hour
@@ -158,6 +158,20 @@ function showPartitions(status) {
   const hidden = byId("partitions-hidden");
   hidden.hidden = !status.partitions_hidden;
   setText(hidden, `and ${whole(status.partitions_hidden)} more`);
+}
+
+let toldSources = "";
+
+/** Show which sources are broken: no fault of the pipeline, so it is none of the problems. */
+export function showSources(status) {
+  const key = JSON.stringify([status.sources, status.sources_hidden]);
+  if (key === toldSources) return;
+  toldSources = key;
+  byId("sources").hidden = !status.sources.length;
+  byId("source-rows").replaceChildren(...status.sources.map((source) => el("li", {},
+    el("b", { dir: "auto" }, source.name), `: ${source.problems.map(words).join(", ")}`)));
+  byId("sources-hidden").hidden = !status.sources_hidden;
+  setText(byId("sources-hidden"), `and ${whole(status.sources_hidden)} more`);
 }
 
 let told = "";

@@ -266,3 +266,126 @@ def test_a_page_that_describes_itself_with_its_first_paragraph_has_a_standfirst(
     assert found["provenance"] == {
         "headline": "meta", "standfirst": "meta", "url": "html", "source": "url", "language": "model",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [
+        ("www.ELLERY.example", "ellery.example"),
+        ("Ellery.Example:8080", "ellery.example"),
+        ("ellery.example/news/", "ellery.example"),
+        ("möwenhafen.example", "xn--mwenhafen-07a.example"),
+        ("xn--mwenhafen-07a.example", "xn--mwenhafen-07a.example"),
+        ("Ellery/Alder", "Ellery/Alder"),
+        ("None", "unknown"),
+        (" null ", "unknown"),
+        ("N/A", "unknown"),
+    ],
+)
+def test_sources_are_named_as_urls_have_them_and_nothing_is_no_name(article: Make, given: str, source: str) -> None:
+    found = article(text=TEXT, source=given)
+    assert (found["source"], found.get("extra")) == (source, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "authors"),
+    [
+        ("Written by Ada Green", ["Ada Green"]),
+        ("Ada Green\nTom Lake", ["Ada Green", "Tom Lake"]),
+        (["Ada Green", "ADA GREEN", "Tom Lake"], ["Ada Green", "Tom Lake"]),
+        ("ada@ellery.example (Ada Green)", ["Ada Green"]),
+        (["None", "Ada Green"], ["Ada Green"]),
+        ("null", None),
+    ],
+)
+def test_authors_are_names_each_once(article: Make, given: Any, authors: list[str] | None) -> None:
+    assert article(text=TEXT, authors=given).get("authors") == authors
+
+
+def test_html_that_was_escaped_once_more_is_read(article: Make) -> None:
+    first, second = TEXT.split("\n\n")
+    escaped = f"&lt;p&gt;{first}&lt;/p&gt;&lt;p&gt;{second}&lt;/p&gt;"
+    assert article(text=escaped, title="A pier")["body"] == TEXT
+    assert article(html=escaped, title="A pier")["body"] == TEXT
+    assert article(text=f"&lt;3 is a heart. {first}", title="A pier")["body"].startswith("<3 is a heart.")
+
+
+def test_an_article_has_one_id_on_all_its_hosts_and_in_all_its_forms(article: Make) -> None:
+    urls = [
+        "https://www.ellery.example/pier",
+        "https://m.ellery.example/pier",
+        "https://amp.ellery.example/pier",
+        "https://www.ellery.example/pier/amp?print=1",
+        "https://www-ellery-example.cdn.ampproject.org/c/s/www.ellery.example/pier",
+    ]
+    found = [article(text=TEXT, url=url) for url in urls]
+    assert len({one["id"] for one in found}) == 1
+    assert [one["url"] for one in found] == [urls[0], urls[1], urls[2], urls[0], urls[0]]
+    assert {one["source"] for one in found} == {"ellery.example"}
+
+
+PAGE = """<!doctype html><html lang="en"><head><title>Pier</title>
+<link rel="canonical" href="/pier">{head}</head>
+<body><article><h1>Pier</h1><p>{first}</p><p>{second}</p></article></body>
+</html>"""
+JSON_LD = {
+    "@type": "NewsArticle",
+    "headline": "Pier",
+    "datePublished": "2026-03-01T10:00:00Z",
+    "dateModified": "2026-03-02T10:00:00+02:00",
+    "articleSection": ["Harbour", "News"],
+    "image": [{"@type": "ImageObject", "url": "/img/pier.jpg?s=0123456789abcdef0123456789abcdef&utm_x=1"}],
+    "isAccessibleForFree": "False",
+}
+METAS = """<meta property="article:section" content="Sea"><meta property="og:image" content="https://img.example/sea.jpg">
+<meta property="article:modified_time" content="2026-03-03T10:00:00Z">
+<meta property="article:content_tier" content="free">"""
+
+
+def page(head: str) -> str:
+    first, second = TEXT.split("\n\n")
+    return PAGE.format(head=head, first=first, second=second)
+
+
+def test_what_a_page_says_of_itself_is_kept_with_where_it_says_so(article: Make) -> None:
+    url = "https://ellery.example/pier?session=1"
+    script = f'<script type="application/ld+json">{json.dumps(JSON_LD)}</script>'
+    found = article(html=page(script + METAS), url=url)
+    assert found["extra"] == {
+        "section": "Harbour",
+        "modified_at": "2026-03-02T10:00:00+02:00",
+        "image": "https://ellery.example/img/pier.jpg?s=0123456789abcdef0123456789abcdef&utm_x=1",
+        "is_accessible_for_free": False,
+    }
+    assert {found["provenance"][name] for name in found["extra"]} == {"json-ld"}
+    # A canonical link may leave out what the page's address has.
+    assert (found["url"], found["provenance"]["url"]) == ("https://ellery.example/pier", "html")
+
+    found = article(html=page(METAS), url=url, section="Boats")
+    assert found["extra"] == {
+        "section": "Boats",
+        "modified_at": "2026-03-03T10:00:00Z",
+        "image": "https://img.example/sea.jpg",
+        "is_accessible_for_free": True,
+    }
+    assert found["provenance"]["image"] == "meta"
+    assert "section" not in found["provenance"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"dateModified": "2031-01-01", "image": "javascript:alert(1)", "isAccessibleForFree": "maybe"},
+        {"dateModified": 7, "image": [], "articleSection": [], "isAccessibleForFree": None},
+        {"image": {"url": ["x"]}, "articleSection": {"name": "x"}},
+        {"image": [[["https://ellery.example/x.jpg"]]], "articleSection": [7]},
+        {"image": "http://[::1"},
+    ],
+)
+def test_what_a_page_says_and_nobody_can_use_is_left(article: Make, script: dict[str, Any]) -> None:
+    found = article(html=page(f'<script type="application/ld+json">{json.dumps(JSON_LD_BARE | script)}</script>'))
+    assert "extra" not in found
+    assert found["body"] == TEXT
+
+
+JSON_LD_BARE = {"@type": "NewsArticle", "headline": "Pier"}

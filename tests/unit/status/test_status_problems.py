@@ -13,6 +13,7 @@ from prometheus_client import generate_latest
 from rich.console import Console
 
 from newsmill.cli.status import screen, to_json
+from newsmill.console.readers import status_view
 from newsmill.engines.runner import Runner
 from newsmill.health import Health
 from newsmill.metrics import GatewayMetrics, Metrics
@@ -153,6 +154,23 @@ def test_sources_that_are_broken_are_named_and_are_no_fault_of_the_pipeline() ->
     assert "ellery is broken: no dates, short bodies  docs/operations.md#a-source-breaks" in lines
     assert lines[-2:] == ["and 1 more", "all is well"]
     assert orjson.loads(to_json(now, ()))["stages"][0]["workers"][0]["broken_sources"]["s03"] == ["silent"]
+
+
+def test_a_source_that_two_workers_know_is_named_once_with_all_that_is_wrong() -> None:
+    one = replace(WORKER, broken_sources={"ellery": ("no_dates",), "alder": ("silent",)})
+    two = replace(WORKER, broken_sources={"ellery": ("no_authors", "no_dates")})
+    assert picture(GROUP, one, two).broken_sources == [("alder", ("silent",)), ("ellery", ("no_authors", "no_dates"))]
+    assert picture().broken_sources == []
+
+
+def test_the_console_shows_broken_sources_up_to_a_bound() -> None:
+    broken = {f"s{n:02}" + "x" * 200: ("no_dates", "silent") for n in range(25)}
+    shown = status_view(picture(GROUP, replace(WORKER, broken_sources=broken)), ())
+    assert len(shown["sources"]) == 20
+    assert shown["sources_hidden"] == 5
+    assert shown["sources"][0] == {"name": "s00" + "x" * 76 + "…", "problems": ("no_dates", "silent")}
+    assert shown["problems"] == []
+    assert (status_view(picture(), ())["sources"], status_view(picture(), ())["sources_hidden"]) == ([], 0)
 
 
 def gateway_metrics() -> tuple[GatewayMetrics, Health]:
