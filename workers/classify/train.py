@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from workers.classify import calibrate, corpus, weights
 from workers.classify.articles import GoldError, read
 from workers.classify.collected import read_collected
@@ -58,9 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     examples = gather(options.huffpost, options.media_topics)
     reports = corpus.reports()
-    trainer = Trainer(examples, articles, table, read_vectors(), reports, collected)
-    data = weights.dump(trainer.train())
-    found = calibrate.fit(trainer, articles, collected)
+    # liblinear takes dot products from BLAS, which adds long vectors up in another order with each number of threads.
+    with threadpool_limits(1, user_api="blas"):
+        trainer = Trainer(examples, articles, table, read_vectors(), reports, collected)
+        data = weights.dump(trainer.train())
+        found = calibrate.fit(trainer, articles, collected)
     options.out.joinpath("weights.bin").write_bytes(data)
     options.out.joinpath("calibration.json").write_bytes(found.data)
     counts = Counter(example.source for example in examples)
