@@ -100,9 +100,9 @@ train-entities: data $(TRAIN) ## make the lexicon of entities, then train the we
 	$(BIN)/python -m workers.entities.train --data '$(DATA)/entities' --out workers/entities/data/english.npz
 
 .PHONY: train-ingest
-train-ingest: data $(TRAIN) ## train the weights of ingest's model of lines from DATA/articles.ndjson.gz and our labelled pages
+train-ingest: data $(TRAIN) ## train the weights of ingest's model of lines from DATA/{articles,webpages}.ndjson.gz and our labelled pages
 	$(BIN)/python -m workers.ingest.train --articles '$(DATA)/articles.ndjson.gz' --pages tests/data/ingest/pages \
-		--out workers/ingest/lines.weights
+		--web '$(DATA)/webpages.ndjson.gz' --out workers/ingest/lines.weights
 
 .PHONY: train-classify
 train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/{subjects,extraction} and DATA/{articles,webpages}.ndjson.gz

@@ -32,8 +32,8 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.visible_text import visible_text
 from workers.ingest import IngestStage
+from workers.ingest.visible import visible_text
 from workers.stage import Record, Reject
 
 Extract = Callable[["Page"], str]

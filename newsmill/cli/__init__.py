@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import signal
+import sys
 from typing import Any, Final, NamedTuple
 
 import click
@@ -66,8 +70,21 @@ class _Commands(click.Group):
         except NewsmillError as error:
             click.echo(f"newsmill: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            if error.args:  # a second signal: see stop_on_signals
+                number = signal.Signals(error.args[0])
+                click.echo(
+                    f"newsmill: ended at once by a second {number.name}; what was not durable is undone", err=True
+                )
+                ctx.exit(128 + number)
             ctx.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno is None or error.errno == errno.EPIPE:
+                raise  # no error of the system's; or nobody reads any more (`| head`), which click ends on quietly
+            # What has no name is a stream: files are opened by name.
+            named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output"
+            click.echo(f"newsmill: {named}: {error.strerror}{_REMEDIES.get(error.errno, '')}", err=True)
+            ctx.exit(1)
         except Exception as error:
             if not _is_of_kafka(error):
                 raise
@@ -77,6 +94,16 @@ class _Commands(click.Group):
                 err=True,
             )
             ctx.exit(1)
+
+
+_REMEDIES: Final = {
+    errno.ENOSPC: ". Make room, then run the same command again",
+    errno.EDQUOT: ". Make room, then run the same command again",
+    errno.EFBIG: ". No file may become as large here (ulimit -f)",
+    errno.EACCES: ". Run it as the owner, or name another place",
+    errno.EROFS: ". Name another place",
+    errno.EMFILE: ". Raise the limit of open files (ulimit -n)",
+}
 
 
 def _is_of_kafka(error: Exception) -> bool:
@@ -98,4 +125,21 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line of this process, and exit."""
+    _occupy_standard_streams()
     group.main(prog_name="newsmill")
+
+
+def _occupy_standard_streams() -> None:
+    """Open the null device for each standard stream that is closed: else the next file opened took its number, and
+    what is meant for the stream went into that file. `sys.stdin` stays None, by which commands tell that there is none.
+
+    Ends the process where standard output is closed: what is written would be lost without a word.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+    if sys.stdout is None:
+        click.echo("newsmill: standard output is closed; where it is not wanted, write > /dev/null", err=True)
+        sys.exit(2)

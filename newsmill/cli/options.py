@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from newsmill.feed import Input
+from newsmill.feed.inputs import STDIN
 from schemas.topics import BY_NAME
 from workers.pipeline import STAGES
 
@@ -102,8 +104,16 @@ partitions_option = _pairs(BY_NAME, "topic")
 """Callback of a multiple option `TOPIC=N`."""
 
 
+def refuse_closed_input(inputs: Iterable[Input]) -> None:
+    """Raise click.UsageError where an input is standard input and that is closed."""
+    if sys.stdin is None and any(given.name == STDIN for given in inputs):
+        raise click.UsageError("standard input is closed: name files or directories, or pipe documents in")
+
+
 def standard_input() -> io.BufferedReader[Any] | None:
     """Return what stands in for standard input in this process, None where it is the real one."""
+    if sys.stdin is None:
+        return None  # closed, and nothing reads it: `refuse_closed_input`
     try:
         sys.stdin.fileno()
     except OSError:

@@ -49,10 +49,8 @@ class Meter:
     def reached(self, position: Position) -> None:
         """Note that a file was read up to `position`."""
         if (file := position.file) is not None:
-            # Where no byte offset is known (compressed, whole documents), a file counts when it is done.
-            done = position.offset if position.offset >= 0 else file.size * position.done
-            self._sum += done - self._done.get(file.path, 0)
-            self._done[file.path] = done
+            self._sum += position.passed - self._done.get(file.path, 0)
+            self._done[file.path] = position.passed
 
     def show(self, counts: str) -> None:
         """Show `counts` beside the bar; off a terminal as a line, when it is time for one."""

@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from newsmill import logs
-from newsmill.cli.options import Instant, standard_input
+from newsmill.cli.options import Instant, refuse_closed_input, standard_input
 from newsmill.cli.report import ArticleTable, BrokenSources, ProgressReport, show_summary
 from newsmill.cli.signals import stop_on_signals
 from newsmill.engines.embedded import (
@@ -143,10 +143,12 @@ def command(
 
 def _inputs(files: tuple[str, ...], format: str | None) -> list[Input]:
     if not files:
-        if sys.stdin.isatty():
+        if sys.stdin is not None and sys.stdin.isatty():
             raise click.UsageError("name files or directories, or pipe documents in (newsmill run --help)")
         files = ("-",)
-    return expand(files, format)
+    inputs = expand(files, format)
+    refuse_closed_input(inputs)
+    return inputs
 
 
 def _refuse_same_files(*paths: Path | None) -> None:

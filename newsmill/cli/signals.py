@@ -10,12 +10,13 @@ from types import FrameType
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Call `stop` on Ctrl-C and SIGTERM; a second one ends the process at once. Yields the signals caught."""
+    """Call `stop` on Ctrl-C and SIGTERM; a second one ends the process at once, by a
+    KeyboardInterrupt with its number. Yields the signals caught."""
     caught: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         if caught:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         caught.append(number)
         stop()
 

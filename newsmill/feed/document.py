@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.headers import Headers
@@ -31,13 +31,22 @@ class Position:
 
     `line` counts lines (NDJSON), items (a JSON array, a web feed) or records (WARC) from 1. `offset` is a byte offset,
     or -1 where a file can't be sought in (gzip) or holds one document. `file` is None for a stream, which can't be read
-    again. `done` says that the file holds no more.
+    again. `done` says that the file holds no more. `read` is about how many bytes of the file were read for it, where
+    `offset` is -1: progress alone, which is not saved.
     """
 
     file: FileId | None
     line: int
     offset: int = -1
     done: bool = False
+    read: int = field(default=0, compare=False)
+
+    @property
+    def passed(self) -> int:
+        """How many bytes of the file are behind, as far as that is known; all when it is done."""
+        if self.offset >= 0:
+            return self.offset
+        return self.file.size if self.done and self.file is not None else self.read
 
     def dump(self) -> list[Any]:
         """Return the position as a JSON array, for a checkpoint. Raises ValueError for a position in a stream."""

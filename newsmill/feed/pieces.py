@@ -16,7 +16,8 @@ class Piece:
     """What a reader has cut off: the value, its true size in bytes, its line or item, and the offset behind it.
 
     `problem` says why it is no document: the place where it stood in an archive is damaged, say. `value` is then what
-    could be read of it. `headers` are those of the record, where the file holds records with their headers.
+    could be read of it. `headers` are those of the record, where the file holds records with their headers. `read`:
+    bytes of the file that were read for this and what is before, where a reader can tell them by estimate alone.
     """
 
     value: bytes
@@ -25,6 +26,7 @@ class Piece:
     offset: int = -1
     problem: str = ""
     headers: Headers = ()
+    read: int = 0
 
     @property
     def too_large(self) -> bool:

@@ -116,7 +116,7 @@ class _Chain(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
+        view = memoryview(buffer)  # type: ignore[arg-type]  # typeshed has no type for buffers in 3.11
         if self._head:
             size = min(len(view), len(self._head))
             view[:size] = self._head[:size]

@@ -144,9 +144,12 @@ class FileSource(Source):
                 pieces = parquet.rows(raw, source.name, after=number)
             else:
                 pieces = _pieces(_decompressed(raw) if source.gzip else raw, format, source.name, 0, 0)
+            # What decompresses reads ahead by a buffer at most; arrays and whole documents are read at once, though.
+            streamed = format == "ndjson"
             for piece in pieces:
                 if piece.number > number:
-                    place = Position(file, piece.number, piece.offset if seekable else -1)
+                    read = piece.read or (raw.tell() if streamed else 0)
+                    place = Position(file, piece.number, piece.offset if seekable else -1, read=read)
                     yield self._document(source, format, piece, place)
 
     def _document(self, source: Input, format: str, piece: Piece, position: Position | None) -> Document:
@@ -218,7 +221,7 @@ class _Decompressed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
+        view = memoryview(buffer)  # type: ignore[arg-type]  # typeshed has no type for buffers in 3.11
         data = self._file.read1(len(view))
         view[: len(data)] = data
         return len(data)

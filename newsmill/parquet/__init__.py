@@ -18,7 +18,7 @@ class ParquetMissingError(NewsmillError):
 def require() -> None:
     """Raise ParquetMissingError where Parquet can't be read or written."""
     try:
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow.parquet  # noqa: F401  (only whether it is there)
     except ImportError as error:
         raise ParquetMissingError(
             f"Parquet needs pyarrow, which is not installed ({error}): pip install pyarrow"

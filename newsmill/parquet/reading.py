@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import IO, Any, Final
 
@@ -33,7 +35,7 @@ def rows(stream: IO[bytes], name: str, *, after: int = 0) -> Iterator[Piece]:
     try:
         file = pq.ParquetFile(stream, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         render, headers = _renderer(file, name)
-        number = 0
+        number, total, size = 0, file.metadata.num_rows, stream.seek(0, os.SEEK_END)
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             if number + count <= after:
@@ -43,7 +45,7 @@ def rows(stream: IO[bytes], name: str, *, after: int = 0) -> Iterator[Piece]:
                 for row in _micro(batch).to_pylist():
                     number += 1
                     if number > after:
-                        yield _piece(render, headers, row, number)
+                        yield replace(_piece(render, headers, row, number), read=number * size // total)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         text = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{name}: cannot be read as Parquet: {text[0][:200]}") from error

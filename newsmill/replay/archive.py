@@ -148,6 +148,8 @@ class ArchiveInput(Input):
             )
         self._known = [_identity(file) for file in archive.files]
         self._behind = sum(file.size for file in archive.files[: self._place.file])
+        position = self._place.position
+        self._passed = 0 if position is None else Position.load(position).passed
 
     def __iter__(self) -> Iterator[Record | None]:
         passed = 0
@@ -157,6 +159,7 @@ class ArchiveInput(Input):
             try:
                 for document in self._documents(file):
                     self._place.position = document.position.dump()
+                    self._passed = document.position.passed
                     record = self._record(document)
                     if record is not None:
                         yield record
@@ -167,6 +170,7 @@ class ArchiveInput(Input):
             except InputError as error:
                 self._reject(UNREADABLE, str(error))
             self._behind += file.size
+            self._passed = 0
             self._place.file += 1
             self._place.position = None
 
@@ -181,9 +185,8 @@ class ArchiveInput(Input):
 
     @property
     def done(self) -> int:
-        """Bytes that are behind, as far as the position in the file at hand is known in bytes."""
-        position = self._place.position
-        return self._behind + (max(0, Position.load(position).offset) if position is not None else 0)
+        """Bytes that are behind; of compressed and Parquet files by estimate, while they are read."""
+        return self._behind + self._passed
 
     @property
     def left_out(self) -> int:

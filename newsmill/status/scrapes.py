@@ -80,7 +80,7 @@ class NoWorker(Exception):
 def read(url: str, at: float) -> Scrape | GatewayScrape:
     """Return what the worker or gateway at `url` (`http://host:port`) says. Raises NoWorker."""
     try:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{url}/metrics", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  (http or https: the option has been checked)
             text = answer.read(MAX_BYTES).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NoWorker(str(getattr(error, "reason", error))) from error

@@ -125,6 +125,9 @@ _COARSE_OF: Final = tuple(
 )  # fmt: skip
 """No end of a sentence and short, the same and longer, a short sentence, a long one, cut off, furniture."""
 
+LONG_SENTENCES: Final = tuple(shape for shape, coarse in enumerate(_COARSE_OF) if coarse == 3)
+"""Features of the template `shape` that long sentences have."""
+
 
 def features(
     lines: Sequence[str],

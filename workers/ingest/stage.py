@@ -49,7 +49,7 @@ from workers.ingest.refusal import REASONS, Refusal
 from workers.ingest.text import RECURS
 from workers.stage import Emit, Message, Outcome, Record, Reject, SourceState, StatefulStage
 
-VERSION: Final = "1.4.0"
+VERSION: Final = "1.5.0"
 """Declared version of the rules in this package: it is raised by hand when output changes."""
 
 _LIBRARIES: Final = ("trafilatura", "lxml", "ftfy", "tldextract", "orjson")

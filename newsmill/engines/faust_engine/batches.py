@@ -56,6 +56,12 @@ class CommitError(NewsmillError):
     exit_code: ClassVar[int] = 1
 
 
+class StuckError(NewsmillError):
+    """Faust hands over nothing although input waits. The worker must exit."""
+
+    exit_code: ClassVar[int] = 1
+
+
 class BatchLoop:
     """Runs one stage on what a Faust app consumes.
 
@@ -91,6 +97,8 @@ class BatchLoop:
         self._stopping = False
         # Why the broker does not answer, until it answers again: Faust goes on with what it has fetched.
         self._away = ""
+        # When a batch became durable, or nothing waited that could have come; monotonic seconds.
+        self._moved = time.monotonic()
 
     # -- called by Faust
 
@@ -246,6 +254,7 @@ class BatchLoop:
             offset = written[clients.physical(self._settings, entry.topic), partition]
             self._tails[partition].wrote(offset, entry.key, entry.value)
         self._health.progress()
+        self._moved = time.monotonic()
 
     # -- records that take workers down
 
@@ -290,6 +299,7 @@ class BatchLoop:
             return False
         self._partitions[tp] = partition
         self._lag.assigned(tp.partition, partition.committed)
+        self._moved = time.monotonic()
         return True
 
     async def _restore(self, stage: StatefulStage, partition: int, generation: int | None) -> bool:
@@ -329,15 +339,34 @@ class BatchLoop:
         except (KafkaError, TimeoutError) as error:
             self._away = f"the broker does not answer: {error!r}"
             self._health.ready(self._away)
+            self._moved = time.monotonic()
             return
+        if not self._partitions:
+            self._moved = time.monotonic()
         if waiting is not None:
             self._away = ""
             self._health.waiting(waiting > 0)
+            self._check_moving(waiting)
             if waiting == 0:
                 async with self._busy:
                     await self._commit_positions(thread)
         for tail in self._tails.values():
             tail.snapshot(at_most_every_s=SNAPSHOT_SECONDS)
+
+    def _check_moving(self, waiting: int) -> None:
+        """Raise StuckError when the broker has records for this worker and none has come for long.
+
+        After a rebalance that another one overtakes, or a seek that fails, Faust (0.15.3, faust/tables/recovery.py,
+        `_resume_streams`) can leave its flow suspended, or take records for read that it has dropped. It does not
+        notice. The next start of the worker goes on from what is committed.
+        """
+        if waiting == 0:
+            self._moved = time.monotonic()
+        elif (still := time.monotonic() - self._moved) > self._settings.commit_timeout_s:
+            raise StuckError(
+                f"{waiting} records wait, and Faust has handed over none for {still:.0f} s; the worker ends, and its "
+                "next start goes on from what is committed"
+            )
 
     async def _commit_positions(self, thread: Any) -> None:
         """On an idle partition only markers of transactions may lie behind the committed offset. Step over them, or

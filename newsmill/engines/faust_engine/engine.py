@@ -80,7 +80,7 @@ class FaustEngine:
         app.has_room = loop.has_room
         app.agent(raw_topic(app, self.settings, self.stage.source), name=self.stage.name, concurrency=1)(loop.consume)
 
-        @app.task  # type: ignore[untyped-decorator]
+        @app.task  # type: ignore[untyped-decorator]  # Faust has no usable types
         async def work() -> None:
             await loop.run()
 

@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, ClassVar
 
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 
 from newsmill import clients, routes
@@ -33,6 +33,7 @@ from newsmill.engines.kafka.standby import Standby
 from newsmill.engines.kafka.transaction import StaleMembershipError, Transactor
 from newsmill.engines.result import KILLED, BatchResult
 from newsmill.engines.runner import Runner
+from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
@@ -43,6 +44,12 @@ from workers.stage import Record, Stage, StatefulStage
 log = logging.getLogger(__name__)
 
 POLL_MS = 500
+
+
+class HeldBackError(NewsmillError):
+    """A partition's committed offset is not to be had. The worker must exit."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class KafkaEngine:
@@ -100,9 +107,9 @@ class KafkaEngine:
     def run(self) -> None:
         """Work until `stop`.
 
-        Raises TransactionError, FencedError, RestoreError, DeadLetterLimitExceeded, KafkaError: the process must then
-        exit without another try; nothing of the batch counts until the broker says so, and the next start goes on
-        from there.
+        Raises TransactionError, FencedError, RestoreError, HeldBackError, DeadLetterLimitExceeded, KafkaError: the
+        process must then exit without another try; nothing of the batch counts until the broker says so, and the
+        next start goes on from there.
         """
         self._transactor = Transactor(self.settings, self.stage.name, self._on_step)
         self._transactor.start()
@@ -349,7 +356,14 @@ class KafkaEngine:
 
     def _take_on(self, tp: TopicPartition) -> bool:
         """Get ready for a partition that is new here; False when the group rebalanced meanwhile and it is undone."""
-        found = self._confirm(tp)
+        try:
+            found = self._confirm(tp)
+        except KafkaTimeoutError as error:
+            raise HeldBackError(
+                f"the committed offset of {tp.topic}/{tp.partition} was not to be had for "
+                f"{self.settings.commit_timeout_s:g} s: the broker is slow or away, or a transaction is open on it. "
+                'Start the worker again; if it ends like this over and over, see "Nothing moves" in docs/operations.md'
+            ) from error
         marks = Marks.load(found.metadata if found else None)
         if self._standby is not None and not self._restore(self._standby, tp.partition):
             return False

@@ -34,7 +34,8 @@ from workers.pipeline import STAGES
 from workers.stage import Record
 
 STALL_SECONDS = 120.0
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 600.0
+"""For one thing that is waited for: on a busy machine second workers have taken 100 s to join."""
 
 BROKER = {
     # A killed worker's partitions are given away after the workers' session timeout, which is below the default least.

@@ -20,6 +20,7 @@ from workers.pipeline import STAGES
 
 ROOT = Path(__file__).resolve().parents[3]
 STOP_SECONDS = 60.0
+_NOISE = ("Unable connect to node", "Unable to update metadata", "NodeNotReadyError", "No node available for metadata")
 
 Cause = Literal["killed", "asked", "by itself"]
 
@@ -194,5 +195,8 @@ class Supervisor:
             slot.wanted = True
 
     def tail(self, name: str, size: int = 3_000) -> str:
-        """Return the end of a slot's log."""
-        return self.log(name).read_text(errors="replace")[-size:] if self.log(name).exists() else ""
+        """Return the end of a slot's log, without what a client says over and over while the broker is away."""
+        if not self.log(name).exists():
+            return ""
+        lines = self.log(name).read_text(errors="replace").splitlines(keepends=True)
+        return "".join(line for line in lines if not any(noise in line for noise in _NOISE))[-size:]

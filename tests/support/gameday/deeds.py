@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 
 from newsmill import clients
 from schemas import topics
+from tests.support.chaos.hung import abort_forgotten
 from tests.support.chaos.news import Raw
 from tests.support.gameday.day import Day
 from tests.support.gameday.load import as_it_is
@@ -98,6 +99,8 @@ def stop_the_broker(day: Day) -> Undo:
     def undo() -> None:
         day.kafka.start()
         day.kafka.wait_ready()
+        # As the runbook says ("Nothing moves"); else one worker may never be ready again.
+        abort_forgotten(day.settings)
 
     return undo
 

@@ -97,3 +97,29 @@ def test_what_is_no_document(tmp_path: Path, content: bytes) -> None:
     result = CliRunner().invoke(group, ["dedup", "explain", str(bad), str(bad)], env={"NEWSMILL_SHARED": None})
     assert result.exit_code != 0
     assert "is no document" in result.stderr
+
+
+def test_documents_of_a_file_are_named_by_their_line(tmp_path: Path) -> None:
+    rows = [document(tmp_path / name, story) for name, story in (("a", "bridge"), ("b", "museum"))]
+    many = tmp_path / "many.ndjson"
+    many.write_text("".join(row.read_text("utf-8") + "\n" for row in rows), "utf-8")
+    assert "verdict: unique" in explained(Path(f"{many}:1"), Path(f"{many}:2"))
+    assert "verdict: unique" not in explained(rows[0], Path(f"{many}:1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("many.ndjson", "holds 2 documents: say which, {path}:1 to {path}:2"),
+        ("many.ndjson:3", "holds no document 3"),
+        ("nothing.ndjson", "no such file"),
+        (".", "is a directory"),
+    ],
+)
+def test_what_names_no_single_document(tmp_path: Path, name: str, said: str) -> None:
+    row = document(tmp_path / "a", "bridge").read_text("utf-8")
+    (tmp_path / "many.ndjson").write_text(f"{row}\n{row}\n", "utf-8")
+    path = str(tmp_path / name)
+    result = CliRunner().invoke(group, ["dedup", "explain", path, path], env={"NEWSMILL_SHARED": None})
+    assert result.exit_code == 2
+    assert said.format(path=path) in result.stderr

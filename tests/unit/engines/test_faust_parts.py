@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import ssl
 import subprocess
 import sys
@@ -12,14 +13,18 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from newsmill.engines.broker.marks import Marks
 from newsmill.engines.broker.partitions import Partition, cut
 from newsmill.engines.faust_engine import apps
 from newsmill.engines.faust_engine.app import credentials, make_app
-from newsmill.engines.faust_engine.batches import to_record
+from newsmill.engines.faust_engine.batches import BatchLoop, StuckError, to_record
 from newsmill.engines.faust_engine.inbox import OVERHEAD_BYTES, Inbox, size
+from newsmill.engines.runner import Runner
+from newsmill.health import Health
+from newsmill.metrics import Metrics
 from newsmill.settings import Settings
 from tests.support.stages import EchoStage
 from workers import pipeline
@@ -198,3 +203,42 @@ def test_importing_the_apps_loads_no_stage_and_makes_nothing(tmp_path: Path) -> 
     )
     assert done.stdout.strip() == "['workers.stage', 'workers.pipeline']"
     assert list(tmp_path.iterdir()) == []
+
+
+class Waiting:
+    """Measures what waits, as `Lag` does."""
+
+    def __init__(self, *waiting: int | Exception) -> None:
+        self.waiting = list(waiting)
+
+    async def measure_faust(self, thread: Any, done: Any) -> int:
+        found = self.waiting.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def looked_around(*waiting: int | Exception, patience_s: float = 0.0) -> None:
+    """Have a loop look around whenever nothing has come, `waiting` records being there to come each time."""
+    app = SimpleNamespace(consumer=SimpleNamespace(thread=SimpleNamespace(position_behind=lambda tp, done: done)))
+    settings = dataclasses.replace(Settings(), commit_timeout_s=patience_s)
+    loop = BatchLoop(app, Runner(EchoStage(), Metrics()), settings, Metrics(), Health(60), lambda step: None)
+    loop._partitions[HERE] = Partition(7, Marks())
+    loop._lag = Waiting(*waiting)  # type: ignore[assignment]  # stands in for Lag
+
+    async def run() -> None:
+        for _ in waiting:
+            await loop._look_around()
+
+    asyncio.run(run())
+
+
+def test_a_worker_to_which_faust_hands_nothing_over_ends() -> None:
+    with pytest.raises(StuckError, match="4 records wait"):
+        looked_around(0, 4)
+
+
+def test_one_that_may_wait_goes_on() -> None:
+    looked_around(4, 4, patience_s=3_600)
+    looked_around(0, 0)
+    looked_around(KafkaConnectionError("away"), KafkaConnectionError("away"))

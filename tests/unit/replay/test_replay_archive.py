@@ -300,3 +300,26 @@ def test_what_goes_wrong_at_once(arguments: list[str], text: str) -> None:
     result = CliRunner().invoke(group, ["replay", *arguments, "--dry-run"])
     assert result.exit_code == 2
     assert text in " ".join(result.output.split())
+
+
+def test_progress_moves_within_a_compressed_file(tmp_path: Path) -> None:
+    """By bytes read where lines are decompressed, by rows in Parquet; and from there on after a restart."""
+    # Random text: it stays larger than the buffer through which it is decompressed.
+    rows = [document(n, text=f"{STORY}{os.urandom(2_000).hex()}") for n in range(1_000)]
+    (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(b"".join(orjson.dumps(row) + b"\n" for row in rows)))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "b.parquet", row_group_size=100)
+    packed = (tmp_path / "a.ndjson.gz").stat().st_size
+    state = begun(tmp_path)
+    source = read(tmp_path, state)
+    items = records(source)
+    done = [(next(items), source.done)[1] for _ in range(2_000)]
+    assert done == sorted(done)
+    assert 0.3 * packed < done[499] < 0.7 * packed
+    assert done[999] == packed
+    table = source.total - packed
+    assert done[1_499] == packed + table // 2
+    source.note(state)
+    next(items, None)
+    assert source.done == source.total
+    again = read(tmp_path, state)
+    assert again.done == source.total
