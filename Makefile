@@ -31,6 +31,21 @@ $(TRAIN): $(RUN)
 .PHONY: venv
 venv: $(DEV) ## set up .venv with everything for development
 
+.PHONY: compiler
+compiler:
+	@command -v "$${CC:-cc}" >/dev/null || { \
+		echo "there is no C compiler ($${CC:-cc}), which 'make compiled' needs. Install one: on Debian and Ubuntu"; \
+		echo "'apt-get install gcc libc6-dev python3-dev', on Fedora 'dnf install gcc python3-devel', on macOS"; \
+		echo "'xcode-select --install'. newsmill does the same without one, as pure Python."; exit 2; } >&2
+
+# Whatever else is made afterwards wants the sources as they are: without their stamps these are installed again first.
+.PHONY: compiled
+compiled: compiler $(RUN) ## install newsmill with its hot modules compiled (`make venv`: the sources again)
+	rm -f $(RUN) $(DEV) $(TRAIN)
+	HATCH_BUILD_HOOKS_ENABLE=true $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--force-reinstall .
+	@cd $(VENV) && bin/newsmill --version
+
 .PHONY: demo
 demo: $(RUN) ## run the samples through all stages and show what comes of them
 	@mkdir -p out
@@ -118,5 +133,5 @@ classify-vectors: data $(TRAIN) ## make the vectors of words for classify (needs
 
 .PHONY: clean
 clean: ## remove .venv, caches and output; the local cluster's data stays
-	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) out .cache/compiled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import importlib.metadata
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from newsmill import compiled
 from newsmill.errors import NewsmillError
 
 INTERRUPTED: Final = 130
@@ -114,13 +116,32 @@ def _is_of_kafka(error: Exception) -> bool:
     )
 
 
+def _warn_of_changed_sources() -> None:
+    if stale := compiled.changed():
+        click.echo(
+            f"newsmill: what runs was compiled of other sources than there are now ({', '.join(stale)}). "
+            "`make compiled` compiles them again, `make venv` installs the sources themselves.",
+            err=True,
+        )
+
+
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"newsmill, version {importlib.metadata.version('newsmill')} ({compiled.describe()})")
+        _warn_of_changed_sources()
+        context.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="newsmill", prog_name="newsmill")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it and exit."
+)
 def group() -> None:
     """Turn scraper output into clean, deduplicated, entity-tagged and classified news.
 
     Settings are environment variables, NEWSMILL_...; `newsmill settings` lists them.
     """
+    _warn_of_changed_sources()
 
 
 def main() -> None:

@@ -35,6 +35,9 @@ _HTML: Final = "text/html"
 
 _LOCATOR_CHARS: Final = 255
 
+_NAMES: Final = {name: frozenset((name, *aliases)) for name, aliases in ALIASES.items()}
+"""For each field all names under which it may come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
@@ -108,8 +111,10 @@ def _from_json(value: bytes, ingested_at: datetime) -> Incoming:
     extra = dict(data)
     raw: dict[str, Any] = {}
     names: dict[str, str] = {}
-    for name, aliases in ALIASES.items():
-        for candidate in (name, *aliases):
+    for name, candidates in _NAMES.items():
+        if candidates.isdisjoint(data):
+            continue
+        for candidate in (name, *ALIASES[name]):
             if extra.get(candidate) is not None:
                 raw[name], names[name] = extra.pop(candidate), candidate
                 break

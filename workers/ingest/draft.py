@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from schemas.keys import UNKNOWN_SOURCE
@@ -54,8 +54,7 @@ _LESS_PRECISE: Final = {"zone": 0.0, "time": 0.05, "day": 0.1}
 """Taken off the confidence: a time without its zone may be hours off, a day alone a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An article without its language and hash of content. `folds` are the folded paragraphs of its body, `numbers`
     their lines; `removed` are the lines that went. `lines` are those to look at for what recurs in the source. `id` is
     of all paragraphs, so that it does not change with what is learnt.
@@ -79,8 +78,8 @@ class Draft:
     numbers: list[int]
     removed: list[Removed]
     lines: Lines
-    standfirst: str | None = None
-    provenance: dict[str, str] = field(default_factory=dict)
+    standfirst: str | None
+    provenance: dict[str, str]
     outlet: Row | None = None
 
 
@@ -157,8 +156,7 @@ def without(draft: Draft, cut: Sequence[int]) -> Draft:
         for number, paragraph in enumerate(draft.paragraphs)
         if draft.lines.places[number] in gone
     ]
-    return replace(
-        draft,
+    return draft._replace(
         headline=headline,
         paragraphs=paragraphs,
         standfirst=draft.standfirst if kept[0] == 0 else None,
@@ -213,36 +211,32 @@ def _headline(title: str | None, cleaned: Cleaned) -> tuple[str, Cleaned, str | 
 
     `title` is what came along, cleaned.
     """
-    paragraphs, folds = list(cleaned.paragraphs), list(cleaned.folds)
-    removed, numbers, doubts = list(cleaned.removed), list(cleaned.numbers), list(cleaned.doubts)
-
-    def take(reason: str | None) -> str:
-        line, number = paragraphs.pop(0), numbers.pop(0)
-        del folds[0], doubts[0]
-        if reason:
-            removed.append(Removed(number, line, reason))
-        return line
-
     headline = headlines.from_title(title) if title else cleaned.headline or ""
     # What is left must be an article still: letters or digits, not a line of stars alone.
-    if title and any(folds[1:]) and folds[0] == folded(headline):
-        take("headline_again")
-    elif not headline and any(folds[1:]) and headlines.is_headline(paragraphs[0], paragraphs[1]):
-        headline = take(None)
-    byline = headlines.byline(paragraphs[0]) if any(folds[1:]) else None
+    if title and any(cleaned.folds[1:]) and cleaned.folds[0] == folded(headline):
+        cleaned = _without_first(cleaned, "headline_again")
+    elif not headline and any(cleaned.folds[1:]) and headlines.is_headline(*cleaned.paragraphs[:2]):
+        headline, cleaned = cleaned.paragraphs[0], _without_first(cleaned, None)
+    byline = headlines.byline(cleaned.paragraphs[0]) if any(cleaned.folds[1:]) else None
     if byline:
-        take("byline")
+        cleaned = _without_first(cleaned, "byline")
     if not headline:
-        headline = headlines.from_text(paragraphs)
-    cleaned = replace(
+        headline = headlines.from_text(cleaned.paragraphs)
+    return headline, cleaned, byline or cleaned.byline
+
+
+def _without_first(cleaned: Cleaned, reason: str | None) -> Cleaned:
+    """Return the body without its first paragraph, which is the headline or goes for a reason."""
+    number, line = cleaned.numbers[0], cleaned.paragraphs[0]
+    removed = [*cleaned.removed, Removed(number, line, reason)] if reason else cleaned.removed
+    return replace(
         cleaned,
-        paragraphs=paragraphs,
-        folds=folds,
-        numbers=numbers,
-        doubts=doubts,
+        paragraphs=cleaned.paragraphs[1:],
+        folds=cleaned.folds[1:],
+        numbers=cleaned.numbers[1:],
+        doubts=cleaned.doubts[1:],
         removed=sorted(removed, key=lambda cut: cut.line),
     )
-    return headline, cleaned, byline or cleaned.byline
 
 
 def _standfirst(cleaned: Cleaned, metadata: PageMetadata) -> str | None:

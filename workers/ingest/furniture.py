@@ -146,8 +146,8 @@ _ABOUT: Final = (
     "written by",
 )
 
-PROSE_ENDS: Final = tuple(".!?”\"’'»“)。！？」』।؟۔…")
-"""How a sentence ends."""
+PROSE_ENDS: Final = frozenset(".!?”\"’'»“)。！？」』।؟۔…")
+"""The signs with which sentences end."""
 _ELLIPSIS: Final = ("...", "…", "[...]", "[…]", "(...)")
 
 
@@ -220,7 +220,7 @@ def is_truncated(line: str) -> bool:
 
 def ends_like_prose(line: str) -> bool:
     """Return whether a line ends as a sentence does."""
-    return line.endswith(PROSE_ENDS)
+    return line[-1:] in PROSE_ENDS
 
 
 def is_prose(line: str) -> bool:

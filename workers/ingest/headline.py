@@ -28,6 +28,9 @@ _NO_END: Final = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sen|Rep|Gov|Gen|Col|Lt|Sgt|Capt|Rev|Hon|Jr|Sr|vs|No|Inc|Ltd|Co|Corp|approx|Nr|Abs|Sra|Srta|Mme|Mlle|M)"
     r"|\b[A-Z]|\b\d{1,2})\.$"
 )
+_NO_END_CHARS: Final = 8
+"""Longest of these, and more."""
+
 _BYLINE_LIKE: Final = re.compile(r"(?:by|von|por|par|di)\s[^.!?:]{3,60}(?:\s\S+@\S+)?", re.IGNORECASE)
 _LISTED: Final = re.compile(r"[-–•*+▪►]\s")
 _MAIL: Final = re.compile(r"\s\S{1,60}@\S{3,60}$")
@@ -117,7 +120,8 @@ def from_text(paragraphs: list[str]) -> str:
     first = next((paragraph for paragraph in paragraphs if len(paragraph) >= 40), paragraphs[0])
     head = first[: 4 * _DERIVED_CHARS]
     for match in _SENTENCE_END.finditer(head):
-        if match.end() >= _SHORTEST_SENTENCE and not _NO_END.search(head[: match.start() + 1]):
+        end = match.start() + 1
+        if match.end() >= _SHORTEST_SENTENCE and not _NO_END.search(head, max(0, end - _NO_END_CHARS), end):
             return _cut(head[: match.end()].strip(), _DERIVED_CHARS)
     return _cut(first, _DERIVED_CHARS)
 

@@ -23,7 +23,7 @@ from workers.ingest.furniture import (
     is_truncated,
     words_of,
 )
-from workers.ingest.wording import Words, capitals, may_address_the_reader, roles
+from workers.ingest.wording import Words, addressing, capitals, roles
 
 FORMAT: Final = "2"
 """Version of the templates: weights of another don't fit."""
@@ -153,7 +153,7 @@ def features(
     first, last = span
     near = _windows(prose)
     remarks = _near(lines, shapes)
-    spoken = [may_address_the_reader(line) for line in words]
+    spoken = addressing(words)
     padded = [_EDGE, _EDGE, *shapes, _EDGE, _EDGE]
     found: list[tuple[int, ...]] = []
     before = 0
@@ -284,13 +284,13 @@ def _near(lines: Sequence[str], shapes: Sequence[int]) -> list[int]:
 
 def headings_of(lines: Sequence[str], kinds: Sequence[str | None]) -> list[int]:
     """What each line heads (`heading_kind`). Among other buttons, or above the article, `Comments` is a button."""
-    found = []
+    found = [heading_kind(line) if len(line) <= MAX_HEADING_CHARS else 0 for line in lines]
+    if COMMENTS not in found:
+        return found
     before = 0
     for at, line in enumerate(lines):
-        kind = heading_kind(line) if len(line) <= MAX_HEADING_CHARS else 0
-        if kind == COMMENTS and (before < _ENOUGH or (at + 1 < len(lines) and kinds[at + 1] == "label")):
-            kind = 0
-        found.append(kind)
+        if found[at] == COMMENTS and (before < _ENOUGH or (at + 1 < len(lines) and kinds[at + 1] == "label")):
+            found[at] = 0
         before += len(line) if len(line) >= _PROSE_CHARS and ends_like_prose(line) else 0
     return found
 

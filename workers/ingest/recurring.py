@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import count
 from typing import Final, NamedTuple
 
 from workers.ingest.characters import folded_lines
@@ -64,9 +65,10 @@ def lines_of(
     for paragraph, made, doubt in zip(paragraphs, hashes, doubts, strict=True):
         if made not in found and made != -1:
             found[made] = len(paragraph), _kind(paragraph, doubt)
-    for line, fold in zip(left_out, folded_lines(left_out), strict=True):
-        if fold:
-            found.setdefault(_hash(fold), (len(line), DOUBTED))
+    if left_out:
+        for line, fold in zip(left_out, folded_lines(left_out), strict=True):
+            if fold:
+                found.setdefault(_hash(fold), (len(line), DOUBTED))
     if len(found) > MOST_LINES:
         # By hash, so that most of the lines that two versions of a text have in common are looked at in both.
         order = sorted(found)
@@ -74,13 +76,9 @@ def lines_of(
         chosen += [made for made in order if found[made][1] >= PROSE][: MOST_LINES - len(chosen)]
         kept = frozenset(chosen)
         found = {made: about for made, about in found.items() if made in kept}
-    numbers = {made: number for number, made in enumerate(found)}
-    return Lines(
-        tuple(found),
-        tuple(size for size, _ in found.values()),
-        tuple(kind for _, kind in found.values()),
-        tuple(numbers.get(made, -1) for made in hashes),
-    )
+    numbers = dict(zip(found, count()))
+    sizes, kinds = zip(*found.values(), strict=True) if found else ((), ())
+    return Lines(tuple(found), sizes, kinds, tuple([numbers.get(made, -1) for made in hashes]))
 
 
 def _hash(fold: str) -> int:

@@ -51,36 +51,41 @@ def _said_in_parts(quote: str, fold: str, folds: Sequence[str], joined: str) -> 
 def repeats(paragraphs: Sequence[str], folds: Sequence[str]) -> set[int]:
     """Return the numbers of the paragraphs that only say again what stands elsewhere. `folds` are their folds."""
     gone: set[int] = set()
-    counts: Mapping[str, int] = dict.fromkeys(folds, 1)
+    counts: Mapping[str, int] = {}
     order: Sequence[int] = range(len(folds))
-    if len(counts) < len(folds):
+    longest = sorted(folds, key=len, reverse=True)
+    if len(frozenset(folds)) < len(folds):
         gone = {at for at, fold in enumerate(folds) if at and len(fold) >= _ADJACENT_CHARS and fold == folds[at - 1]}
         order = [index for index in order if index not in gone]
         counts = Counter(folds[index] for index in order)
+        longest = sorted((folds[index] for index in order), key=len, reverse=True)
     # The longest first, so that what may hold a paragraph stands before a place that its length tells.
-    longest = sorted((folds[index] for index in order), key=len, reverse=True)
     joined = "\n".join(longest)
     ends: dict[int, int] = {}
     end = 0
-    for fold in longest:
-        ends.setdefault(len(fold), end)
-        end += len(fold) + 1
+    for size in map(len, longest):
+        if size not in ends:
+            ends[size] = end
+        end += size + 1
     searches = _SEARCH_BUDGET // (len(joined) + 1)
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}
     for index in order:
         fold = folds[index]
-        quote = paragraphs[index][0] in QUOTES
-        if len(fold) < (_QUOTE_CHARS if quote else _REPEAT_CHARS):
+        size = len(fold)
+        if size < _QUOTE_CHARS:
             continue
-        if len(fold) <= _PULL_QUOTE_CHARS and searches > 0:
+        quote = paragraphs[index][0] in QUOTES
+        if size < _REPEAT_CHARS and not quote:
+            continue
+        if size <= _PULL_QUOTE_CHARS and searches > 0:
             searches -= 1
-            within = joined.find(fold, 0, ends[len(fold)]) >= 0
+            within = joined.find(fold, 0, ends[size]) >= 0
             if within or (quote and _said_in_parts(paragraphs[index], fold, folds, joined)):
                 gone.add(index)  # it stands inside a longer paragraph, too
                 continue
-        if 1 < counts[fold] < _REFRAIN:
+        if counts and 1 < counts[fold] < _REFRAIN:
             # The copy of a quote stands above the text, that of a paragraph (a standfirst, say) below.
-            seen[fold] += 1
+            seen[fold] = seen.get(fold, 0) + 1
             if seen[fold] < counts[fold] if quote else seen[fold] > 1:
                 gone.add(index)
     return gone

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from workers.ingest import labeller
 from workers.ingest.characters import clean_lines, folded, folded_lines
@@ -25,7 +25,14 @@ from workers.ingest.lines import (
 )
 from workers.ingest.repeats import QUOTES, repeats
 from workers.ingest.teasers import teasers
-from workers.ingest.wording import Words, first_words, has_telltale, may_address_the_reader, speaks_of_the_site
+from workers.ingest.wording import (
+    Words,
+    addressing,
+    first_words,
+    has_telltale,
+    may_address_the_reader,
+    speaks_of_the_site,
+)
 
 _WRAPPED: Final = range(40, 101)
 """Lengths, in characters, of lines that were broken by a program and not by an author."""
@@ -33,7 +40,7 @@ _WRAPPED: Final = range(40, 101)
 _SURE_CHARS: Final = 100
 """Length, in characters, of a sentence that is surely an article's."""
 
-_SENTENCE_ENDS: Final = (*PROSE_ENDS, ":")
+_SENTENCE_ENDS: Final = PROSE_ENDS | {":"}
 
 _GAP_LINES: Final = 8
 """From so many lines outside on, what stands beyond them is another part of the page."""
@@ -48,8 +55,7 @@ _MOST_QUOTES: Final = 20
 _MOST_LEFT_OUT: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(NamedTuple):
     """A line that is not the article: its number among the lines, what it says, and why it went."""
 
     line: int
@@ -151,31 +157,34 @@ def _finished(
     doubted: frozenset[int],
 ) -> Cleaned:
     """Take lists of other articles and repeats out of the lines that are left."""
-    for at in teasers([lines[at] for at in left]):
-        gone[left[at]] = "teaser"
-    left = [at for at in left if at not in gone]
-    folds = folded_lines([lines[at] for at in left])
-    again = repeats([lines[at] for at in left], folds)
-    for at in again:
-        gone[left[at]] = "repeat"
-    kept = [number for number in range(len(left)) if number not in again]
-    quotes = [at for at, reason in gone.items() if reason == "page" and lines[at][0] in QUOTES]
-    if quotes:
-        said = "\n".join(folds[number] for number in kept)
+    paragraphs = [lines[at] for at in left]
+    if listed := teasers(paragraphs):
+        for at in listed:
+            gone[left[at]] = "teaser"
+        left = [at for at in left if at not in gone]
+        paragraphs = [lines[at] for at in left]
+    folds = folded_lines(paragraphs)
+    if again := repeats(paragraphs, folds):
+        for at in again:
+            gone[left[at]] = "repeat"
+        kept = [number for number in range(len(left)) if number not in again]
+        left, paragraphs = [left[number] for number in kept], [paragraphs[number] for number in kept]
+        folds = [folds[number] for number in kept]
+    page = [at for at, reason in gone.items() if reason == "page"]
+    if quotes := [at for at in page if lines[at][0] in QUOTES]:
+        said = "\n".join(folds)
         for at in quotes[:_MOST_QUOTES]:
             if folded(lines[at]) in said:
                 gone[at] = "repeat"
-    left_out = [
-        lines[at]
-        for at, reason in gone.items()
-        if reason == "page" and ends_like_prose(lines[at]) and may_address_the_reader(words[at])
-    ]
+    spoken = addressing(words)
     return Cleaned(
-        paragraphs=[lines[left[number]] for number in kept],
-        folds=[folds[number] for number in kept],
-        numbers=[left[number] for number in kept],
-        doubts=[left[number] in doubted or may_address_the_reader(words[left[number]]) for number in kept],
-        left_out=left_out[:_MOST_LEFT_OUT],
+        paragraphs=paragraphs,
+        folds=folds,
+        numbers=left,
+        doubts=[spoken[at] or at in doubted for at in left],
+        left_out=[lines[at] for at in page if spoken[at] and gone[at] == "page" and ends_like_prose(lines[at])][
+            :_MOST_LEFT_OUT
+        ],
         headline=lines[headline] if headline is not None else None,
         byline=name,
         removed=[Removed(at, lines[at], gone[at]) for at in sorted(gone)],
@@ -249,7 +258,7 @@ def _is_bare(lines: Sequence[str], kinds: Sequence[str | None], headings: Sequen
     # Scrapers cut long texts off: a long last line without an end is a paragraph, too.
     end = len(lines) - 1 if len(lines[-1]) >= _SURE_CHARS else len(lines)
     for line, kind in zip(lines[1:end], kinds[1:end], strict=True):
-        if not kind and (not line.endswith(_SENTENCE_ENDS) or is_truncated(line)):
+        if not kind and (line[-1] not in _SENTENCE_ENDS or is_truncated(line)):
             return False
     # What speaks of the page stands at its edges.
     if any(map(has_telltale, (*words[:_EDGE_LINES], *words[-_EDGE_LINES:]))):

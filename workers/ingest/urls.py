@@ -56,6 +56,11 @@ _PERCENT: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
+# What most URLs are: canonical as they come. Nothing in it is AMP's, a session's or encoded.
+_CANONICAL: Final = re.compile(
+    r"(?!.*(?i:amp))https?://(?=[a-z0-9.-]{1,253}/)(?:[a-z0-9-]+\.)+[a-z0-9-]+(?:/(?!\.)[A-Za-z0-9:@!$&'*+,=~._-]*)+"
+)
+
 # The Public Suffix List that the package brings; never a download, never a cache on disk. Private suffixes count,
 # since two blogs of one host are two sources.
 _extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
@@ -72,6 +77,8 @@ def canonical_url(raw: str) -> str | None:
     >>> canonical_url("HTTPS://User:pw@Example.COM:443/a/../b?utm_source=x&id=7#top")
     'https://example.com/b?id=7'
     """
+    if len(raw) <= MAX_URL_CHARS and _CANONICAL.fullmatch(raw):
+        return raw
     if len(raw) > 4 * MAX_URL_CHARS:
         return None
     text = raw.strip()

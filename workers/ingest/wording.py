@@ -66,6 +66,11 @@ def may_address_the_reader(words: Sequence[str]) -> bool:
     return not _ADDRESSING.isdisjoint(words)
 
 
+def addressing(lines: Words) -> list[bool]:
+    """Return `may_address_the_reader` of the words of each line."""
+    return [not aside for aside in map(_ADDRESSING.isdisjoint, lines)]
+
+
 def has_telltale(words: Sequence[str]) -> bool:
     """Return whether one of the words is one that hardly any article has and much of what stands around them."""
     return not _TELLTALES.isdisjoint(words)
