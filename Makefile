@@ -120,15 +120,16 @@ train-ingest: data $(TRAIN) ## train the weights of ingest's model of lines from
 		--web '$(DATA)/webpages.ndjson.gz' --out workers/ingest/lines.weights
 
 .PHONY: train-classify
-train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/subjects and DATA/articles.ndjson.gz
+train-classify: data $(TRAIN) ## train and calibrate the weights of classify from DATA/{subjects,extraction} and DATA/{articles,webpages}.ndjson.gz
 	$(BIN)/python -m workers.classify.train \
 		--media-topics '$(DATA)/subjects/iptc-media-topics.json' --articles '$(DATA)/articles.ndjson.gz' \
-		--labels tests/data/classify/tune.tsv --out workers/classify
+		--labels tests/data/classify/tune.tsv --collected tests/data/classify/web.tsv --collected-from '$(DATA)' \
+		--out workers/classify
 
 .PHONY: classify-vectors
 classify-vectors: data $(TRAIN) ## make the vectors of words for classify (needs the extra `vectors`; train-classify after it)
 	$(BIN)/python -m workers.classify.vectors_build --data '$(DATA)' --labels tests/data/classify/tune.tsv \
-		--out workers/classify/vectors.bin
+		--collected tests/data/classify/web.tsv --out workers/classify/vectors.bin
 
 .PHONY: clean
 clean: ## remove .venv, caches and output; the local cluster's data stays

@@ -19,6 +19,7 @@ from sklearn.svm import LinearSVC
 
 from workers.classify import ClassifyStage, corpus
 from workers.classify.articles import Labelled, read
+from workers.classify.collected import read_collected
 from workers.classify.train import gather
 
 Told = list[list[str]]
@@ -29,7 +30,7 @@ def peers(
 ) -> Iterator[tuple[str, Told, float]]:
     """Yield name, the subjects given to each article (best first), and seconds of CPU an article, of each peer."""
     examples = gather(None, data / "subjects/iptc-media-topics.json")
-    reports = corpus.reports()
+    reports = (*corpus.reports(), *read_collected(tune.with_name("web.tsv"), data, stage.taxonomy))
     known = read(tune, data / "articles.ndjson.gz", stage.taxonomy)
     ids = [concept.id for concept in stage.taxonomy.top]
     texts = [example.text for example in examples] + [_text(article) for article in (*reports, *known)]

@@ -59,7 +59,7 @@ def read(gold: Path, articles: Path | None, taxonomy: Taxonomy) -> list[Labelled
             else:
                 id, labels = line.split("\t")
                 (headline, body), ids = split_headline(texts[id]), labels.split(",")
-            found.append(Labelled(id, headline, body, _up_to_level_2(ids, taxonomy)))
+            found.append(Labelled(id, headline, body, up_to_level_2(ids, taxonomy)))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise GoldError(f"{gold.name}, line {number}: {type(error).__name__}: {error}") from error
     return found
@@ -74,7 +74,8 @@ def _texts(articles: Path) -> dict[str, str]:
     return texts
 
 
-def _up_to_level_2(ids: Iterable[str], taxonomy: Taxonomy) -> frozenset[str]:
+def up_to_level_2(ids: Iterable[str], taxonomy: Taxonomy) -> frozenset[str]:
+    """Return the concepts of levels 1 and 2 at or above `ids`. Raises KeyError (unknown) and ValueError (none)."""
     found = {taxonomy.ancestor(id, level).id for id in ids for level in (1, 2)}
     if not found:
         raise ValueError("no subject")

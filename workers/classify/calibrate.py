@@ -58,16 +58,21 @@ def parts(articles: Sequence[Labelled]) -> list[list[int]]:
     return [[n for n, a in enumerate(articles) if part[outlet(a.id)] == wanted] for wanted in range(PARTS)]
 
 
-def unseen_numbers(trainer: Trainer, articles: Sequence[Labelled]) -> Any:
-    """Return what the calibration combines (articles x subjects x numbers, in logits), each article scored unseen."""
-    found = np.zeros((len(articles), len(trainer.subjects), len(calibration.NUMBERS)))
+def unseen_numbers(trainer: Trainer, articles: Sequence[Labelled], collected: Sequence[Labelled] = ()) -> Any:
+    """Return what the calibration combines (articles x subjects x numbers, in logits), each article scored unseen.
+
+    The articles are those of the trainer, in its order: first `articles`, then `collected`.
+    """
+    every = [*articles, *collected]
+    found = np.zeros((len(every), len(trainer.subjects), len(calibration.NUMBERS)))
     none = [0] * len(calibration.NUMBERS)
     zeros = [0] * len(trainer.subjects)
     blank = calibration.parse(calibration.dump(trainer.subjects, trainer.parents, none, none, zeros, zeros))
-    for part in parts(articles):
+    for own, others in zip(parts(articles), parts(collected), strict=True):
+        part = own + [len(articles) + number for number in others]
         model = Model(trainer.train(frozenset(part)), blank, trainer.vectors)
         for number in part:
-            found[number] = model.numbers(articles[number].headline, articles[number].body) / LOGIT_UNIT
+            found[number] = model.numbers(every[number].headline, every[number].body) / LOGIT_UNIT
     return found
 
 
@@ -79,9 +84,10 @@ class Fitted:
     report: str
 
 
-def fit(trainer: Trainer, articles: Sequence[Labelled]) -> Fitted:
-    """Return the calibration that is fitted to the articles, each scored by weights that did not see it."""
-    numbers = unseen_numbers(trainer, articles)
+def fit(trainer: Trainer, articles: Sequence[Labelled], collected: Sequence[Labelled] = ()) -> Fitted:
+    """Return the calibration that is fitted to all the articles, each scored by weights that did not see it."""
+    numbers = unseen_numbers(trainer, articles, collected)
+    articles = [*articles, *collected]
     subjects, parents = trainer.subjects, trainer.parents
     wanted = np.array([[subject in article.subjects for subject in subjects] for article in articles])
     top = [column for column, parent in enumerate(parents) if not parent]

@@ -18,7 +18,7 @@ from workers.classify.rules import Rules
 from workers.classify.taxonomy import Taxonomy
 from workers.stage import Emit, Message, Outcome, Record, Reject, Stage
 
-VERSION: Final = "3.1.0"
+VERSION: Final = "3.2.0"
 """Declared version of the code; the stage's version adds a hash of weights, calibration, taxonomy and rules."""
 
 LANGUAGES: Final = frozenset({"en"})

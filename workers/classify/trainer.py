@@ -61,16 +61,20 @@ class Trainer:
         table: taxonomy.Taxonomy,
         vectors: Vectors,
         reports: Sequence[Labelled] = (),
+        collected: Sequence[Labelled] = (),
     ) -> None:
-        """Build vocabulary and rows from all texts. `reports` are articles that are never left out for calibration."""
+        """Build vocabulary and rows from all texts. `reports` are articles that are never left out for calibration.
+
+        `collected` are: they are numbered after `articles`. No example was written after they had been read.
+        """
         stopwords, telling, places = (
             frozenset(map(stem, corpus.word_list(f"{name}.txt"))) for name in ("stopwords", "telling", "places")
         )
         self._ignored, self._places, self._form = stopwords - telling - places, places, (telling - places) | {PLACE}
         self._examples = examples
         self.vectors = vectors
-        self._articles = (*articles, *reports)
-        self._real = len(articles)
+        self._articles = (*articles, *collected, *reports)
+        self._real = len(articles) + len(collected)
         self._alike = alike(examples, articles)
         own = [Example(f"{report.headline} {report.body}", report.subjects, OWN_WEIGHT, "own") for report in reports]
         self._reports_alike = alike(own, articles)
@@ -94,7 +98,7 @@ class Trainer:
         self.parents = tuple("" if table.concepts[id].level == 1 else table.ancestor(id).id for id in self.subjects)
 
     def train(self, without: frozenset[int] = frozenset()) -> weights.Weights:
-        """Return the quantised weights of a model fitted to all texts but the articles with the numbers `without`.
+        """Return the quantised weights of a model fitted to all texts but the articles numbered in `without`.
 
         Examples and reports that may take up the story of one of these are left out, too.
         """

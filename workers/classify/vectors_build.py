@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 
 from workers.classify import corpus, vectors
 from workers.classify.articles import read
+from workers.classify.collected import read_collected
 from workers.classify.features import stem, words
 from workers.classify.stage import read_taxonomy
 
@@ -115,12 +116,14 @@ def reduced(full: Any) -> Any:
     return np.rint(small * 127 / np.abs(small).max()).astype(np.int8)
 
 
-def _texts(data: Path, labels: Path) -> Iterator[str]:
+def _texts(data: Path, labels: Path, collected: Path) -> Iterator[str]:
     for example in corpus.own_examples(1.0):
         yield example.text
     for example in corpus.definitions(data / "subjects/iptc-media-topics.json", 1.0):
         yield example.text
-    for article in (*corpus.reports(), *read(labels, data / "articles.ndjson.gz", read_taxonomy())):
+    table = read_taxonomy()
+    articles = read(labels, data / "articles.ndjson.gz", table) + read_collected(collected, data, table)
+    for article in (*corpus.reports(), *articles):
         yield f"{article.headline} {article.body}"
     for line in (data / "subjects/huffpost.ndjson").read_bytes().splitlines():
         yield orjson.loads(line)["headline"]
@@ -131,11 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m workers.classify.vectors_build", description="Makes vectors.bin.")
     parser.add_argument("--data", type=Path, required=True, help="folder of training data")
     parser.add_argument("--labels", type=Path, required=True, help="labelled articles to take words from")
+    parser.add_argument("--collected", type=Path, required=True, help="the same, of articles of web pages")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         encoder = Encoder(Path(extract_model(folder)))
-        forms = word_forms(_texts(options.data, options.labels), sorted(encoder.tokenizer.get_vocab()))
+        forms = word_forms(
+            _texts(options.data, options.labels, options.collected), sorted(encoder.tokenizer.get_vocab())
+        )
         stems = sorted(forms)
         matrix = reduced(encoder.encode([forms[root] for root in stems]))
     options.out.write_bytes(vectors.dump(vectors.Vectors(tuple(stems), matrix)))

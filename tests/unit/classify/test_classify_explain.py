@@ -51,7 +51,7 @@ def test_shares_add_up_to_the_logit_that_the_model_gives(stage):
     headline, body = "Union calls strike", "Nurses will walk out on Monday. The wage talks failed. " * 3
     reading = stage.model.read(headline, body)
     logits = np.concatenate([reading.logits, reading.meanings])
-    column = stage.model.subjects.index(SHORT_NAMES["sport"])
+    column = stage.model.subjects.index(SHORT_NAMES["economy"])
     assert abs(logits[:, column]).max() < LOGIT_LIMIT  # nothing is cut off here
     constant = [stage.model.bias[column]] * 4 + [stage.model.meaning_bias[column]] * 3
     numbers = stage.model.numbers(headline, body)[column] - constant
