@@ -356,9 +356,9 @@ class BatchLoop:
     def _check_moving(self, waiting: int) -> None:
         """Raise StuckError when the broker has records for this worker and none has come for long.
 
-        After a rebalance that another one overtakes, or a seek that fails, Faust (0.15.3, faust/tables/recovery.py,
-        `_resume_streams`) can leave its flow suspended, or take records for read that it has dropped. It does not
-        notice. The next start of the worker goes on from what is committed.
+        That was seen once, after a broker had been killed. By its source (0.15.3, faust/tables/recovery.py,
+        `_resume_streams`) Faust may leave its flow suspended when another rebalance overtakes one; this is a guess. The
+        next start of the worker goes on from what is committed.
         """
         if waiting == 0:
             self._moved = time.monotonic()
