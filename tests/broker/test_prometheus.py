@@ -53,13 +53,15 @@ def _free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def _start(stage: str, settings: Settings, port: int, log: Path) -> subprocess.Popen[bytes]:
+def _start(name: str, settings: Settings, port: int, log: Path) -> subprocess.Popen[bytes]:
+    stage, _, instance = name.partition("-")
     own = {name: value for name, value in os.environ.items() if not name.startswith("NEWSMILL_")}
     chosen = {
         "bootstrap": settings.bootstrap,
         "namespace": settings.namespace,
         "state_dir": settings.state_dir,
         "metrics_port": str(port),
+        "instance": instance or "1",
     }
     with log.open("wb") as out:
         return subprocess.Popen(
@@ -121,15 +123,16 @@ def programs() -> None:
 def scraped(
     programs: None, place: Callable[..., Place], tmp_path: Path
 ) -> Iterator[tuple[prometheus.Prometheus, Place]]:
-    """Four workers that have worked, and Prometheus, which has scraped them each second and evaluated all rules."""
+    """Workers that have worked, two of them dedup, one the other's standby, and Prometheus, which has scraped them each
+    second and evaluated all rules."""
     where = place(raw=2)
-    ports = {stage: _free_port() for stage in (*STAGES, "gateway")}
+    ports = {name: _free_port() for name in (*STAGES, "gateway", "dedup-2")}
     gateway = GatewayProcess(where.settings, tmp_path / "gateway.log", NEWSMILL_METRICS_PORT=str(ports["gateway"]))
     gateway.start()
     workers = [
-        _start(stage, where.settings, port, tmp_path / f"{stage}.log")
-        for stage, port in ports.items()
-        if stage in STAGES
+        _start(name, where.settings, port, tmp_path / f"{name}.log")
+        for name, port in ports.items()
+        if name != "gateway"
     ]
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
