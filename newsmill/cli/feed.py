@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from kafka import KafkaProducer
 
 from newsmill import clients, logs
 from newsmill import topics as cluster
@@ -26,6 +25,7 @@ from newsmill.errors import NewsmillError
 from newsmill.feed import FORMATS, ChangedInputError, Document, FileSource, Input, Position, expand, live
 from newsmill.feed.errors import FeedError, ResumeError
 from newsmill.feed.inputs import scan
+from newsmill.feed.producer import FeedProducer
 from newsmill.feed.resume import ResumeFile
 from newsmill.feed.sender import WINDOW_BYTES, WINDOW_DOCUMENTS, FeedSummary, Rejection, Sender
 from newsmill.feed.watch import Watch
@@ -209,7 +209,7 @@ def _look_at(settings: Settings, topic: str) -> str:
 
 
 def _producer(settings: Settings) -> Any:
-    return KafkaProducer(**clients.confirming_producer(settings, settings.commit_timeout_s), linger_ms=20)
+    return FeedProducer(**clients.confirming_producer(settings, settings.commit_timeout_s), linger_ms=20)
 
 
 def _now_ms() -> int:
