@@ -79,7 +79,7 @@ def producer(settings: Settings) -> dict[str, Any]:
 
 
 def confirming_producer(settings: Settings, timeout_s: float) -> dict[str, Any]:
-    """Return options of a KafkaProducer whose records are confirmed or given up within `timeout_s` seconds."""
+    """Return options of a ConfirmingProducer, whose records are confirmed or given up within `timeout_s` seconds."""
     timeout_ms = int(timeout_s * 1000)
     request_ms = max(1_000, timeout_ms // 3)
     return producer(settings) | {

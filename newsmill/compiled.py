@@ -19,8 +19,10 @@ _NAME: Final = "compiled.json"
 
 def describe(root: Path = _ROOT) -> str:
     """Return in a few words what the newsmill in the folder `root` is: pure Python, or what of it is compiled."""
-    sources = _about(root).get("sources", {})
-    return f"compiled: {len(sources)} modules, mypyc {_about(root)['mypyc']}" if sources else "pure Python"
+    about = _about(root)
+    return (
+        f"compiled: {len(about['sources'])} modules, mypyc {about['mypyc']}" if about.get("sources") else "pure Python"
+    )
 
 
 def changed(root: Path = _ROOT) -> list[str]:

@@ -21,11 +21,11 @@ from newsmill import topics as cluster
 from newsmill.cli.options import standard_input
 from newsmill.cli.progress import Meter
 from newsmill.cli.signals import stop_on_signals
+from newsmill.confirming import ConfirmingProducer
 from newsmill.errors import NewsmillError
 from newsmill.feed import FORMATS, ChangedInputError, Document, FileSource, Input, Position, expand, live
 from newsmill.feed.errors import FeedError, ResumeError
 from newsmill.feed.inputs import scan
-from newsmill.feed.producer import FeedProducer
 from newsmill.feed.resume import ResumeFile
 from newsmill.feed.sender import WINDOW_BYTES, WINDOW_DOCUMENTS, FeedSummary, Rejection, Sender
 from newsmill.feed.watch import Watch
@@ -209,7 +209,7 @@ def _look_at(settings: Settings, topic: str) -> str:
 
 
 def _producer(settings: Settings) -> Any:
-    return FeedProducer(**clients.confirming_producer(settings, settings.commit_timeout_s), linger_ms=20)
+    return ConfirmingProducer(**clients.confirming_producer(settings, settings.commit_timeout_s), linger_ms=20)
 
 
 def _now_ms() -> int:

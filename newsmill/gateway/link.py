@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from newsmill import clients, topics
+from newsmill.confirming import ConfirmingProducer
 from newsmill.errors import NewsmillError
 from newsmill.settings import Settings
 from schemas.headers import Headers
@@ -81,7 +82,7 @@ class KafkaLink:
             options = clients.confirming_producer(settings, settings.gateway_timeout_s)
             # The same holds for a batch, which is one message to the broker.
             options["batch_size"] = min(options["batch_size"], room)
-            self._producer: Any = KafkaProducer(**options, linger_ms=_LINGER_MS)
+            self._producer: Any = ConfirmingProducer(**options, linger_ms=_LINGER_MS)
             stack.callback(self._close_producer)
             self._producer.partitions_for(self._topic)
             self._stack = stack.pop_all()

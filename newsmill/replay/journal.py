@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from newsmill import clients
+from newsmill.confirming import ConfirmingProducer
 from newsmill.engines.broker.required import MissingTopicsError
 from newsmill.errors import NewsmillError
 from newsmill.replay.lookup import asking
@@ -187,7 +188,7 @@ def append(settings: Settings, record: ReplayRecord) -> None:
 
     Raises kafka.errors.KafkaError.
     """
-    producer: Any = KafkaProducer(**clients.confirming_producer(settings, settings.commit_timeout_s))
+    producer: Any = ConfirmingProducer(**clients.confirming_producer(settings, settings.commit_timeout_s))
     try:
         sent = producer.send(
             clients.physical(settings, topics.REPLAYS),

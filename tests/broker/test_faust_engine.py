@@ -20,7 +20,7 @@ from newsmill import clients
 from newsmill import topics as admin
 from newsmill.engines.broker.required import MissingTopicsError
 from newsmill.engines.faust_engine import FaustEngine
-from newsmill.engines.faust_engine.batches import CommitError
+from newsmill.engines.faust_engine.errors import CommitError
 from newsmill.engines.faust_engine.outbox import WriteError
 from newsmill.engines.faust_engine.positions import Lag
 from newsmill.engines.faust_engine.transport import ConsumerThread

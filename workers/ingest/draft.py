@@ -366,13 +366,13 @@ def _about_page(
 ) -> None:
     """Put what the page says of itself beside the scraper's own fields, which win."""
     modified = read_date(metadata.modified)
-    found = {
-        "section": metadata.section,
-        "modified_at": modified.at if modified and is_plausible(modified.at, latest) else None,
-        "image": _absolute(metadata.image, url),
-        "is_accessible_for_free": metadata.free,
-    }
-    for (name, value), key in zip(found.items(), ("section", "modified", "image", "free"), strict=True):
+    modified_at = modified.at if modified and is_plausible(modified.at, latest) else None
+    for name, key, value in (
+        ("section", "section", metadata.section),
+        ("modified_at", "modified", modified_at),
+        ("image", "image", _absolute(metadata.image, url)),
+        ("is_accessible_for_free", "free", metadata.free),
+    ):
         if value is not None and name not in extra:
             extra[name] = value
             provenance[name] = metadata.origins[key]

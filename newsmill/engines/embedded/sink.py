@@ -29,17 +29,17 @@ class Sink(ABC):
 
     # The empty methods suit a sink that holds nothing open.
 
-    def open(self, keep: int | None, *, must_be_new: bool = False) -> None:  # noqa: B027
+    def open(self, keep: int | None, *, must_be_new: bool = False) -> None:  # noqa: B027  (empty: see above)
         """Get ready: cut to `keep` bytes, or with None keep all. `must_be_new`: refuse what holds something."""
 
     @abstractmethod
     def write(self, outputs: Sequence[Output]) -> None:
         """Take the records, in order. Raises EngineError when they can't be written."""
 
-    def sync(self) -> None:  # noqa: B027
+    def sync(self) -> None:  # noqa: B027  (empty: see above)
         """Return when everything written would survive a power cut."""
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:  # noqa: B027  (empty: see above)
         """Let go of what is open."""
 
 

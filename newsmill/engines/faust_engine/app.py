@@ -26,12 +26,12 @@ class _Raw(faust.Schema):  # type: ignore[misc]  # Faust has no usable types
         return message.value
 
 
-class _Boot(BootStrategy):  # type: ignore[misc]
+class _Boot(BootStrategy):  # type: ignore[misc]  # Faust has no usable types
     # The command `faust worker` switches the web server on, whatever the settings say.
     enable_web = False
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):  # type: ignore[misc]  # Faust has no usable types
     """A Faust app that writes nothing to disk, creates no topics, serves no web pages and has no tables.
 
     `before_start` is called before anything of it starts. `before_stop` is awaited first when the app stops, while its

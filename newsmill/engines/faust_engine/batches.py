@@ -20,7 +20,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
@@ -31,12 +31,12 @@ from newsmill.engines.broker.marks import Marks
 from newsmill.engines.broker.partitions import KILLED_DETAIL, Partition, cut
 from newsmill.engines.broker.required import MissingTopicsError, check_routes, required_topics
 from newsmill.engines.broker.restore import SNAPSHOT_SECONDS, LogTail
+from newsmill.engines.faust_engine.errors import CommitError, StuckError
 from newsmill.engines.faust_engine.inbox import Inbox, size
 from newsmill.engines.faust_engine.outbox import Outbox
 from newsmill.engines.faust_engine.positions import Lag
 from newsmill.engines.result import KILLED, BatchResult
 from newsmill.engines.runner import Runner
-from newsmill.errors import NewsmillError
 from newsmill.health import Health
 from newsmill.metrics import Metrics
 from newsmill.settings import Settings
@@ -48,18 +48,6 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 0.5
 
 Offsets = dict[TP, OffsetAndMetadata]
-
-
-class CommitError(NewsmillError):
-    """Offsets were not committed: the group has moved on, or the broker does not answer. The worker must exit."""
-
-    exit_code: ClassVar[int] = 1
-
-
-class StuckError(NewsmillError):
-    """Faust hands over nothing although input waits. The worker must exit."""
-
-    exit_code: ClassVar[int] = 1
 
 
 class BatchLoop:

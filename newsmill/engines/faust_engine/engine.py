@@ -84,11 +84,11 @@ class FaustEngine:
         async def work() -> None:
             await loop.run()
 
-        @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+        @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]  # Faust has no usable types
         async def on_assigned(_: Any, partitions: Any, **__: Any) -> None:
             await loop.assigned(set(partitions))
 
-        @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+        @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]  # Faust has no usable types
         async def on_revoked(_: Any, __: Any, **___: Any) -> None:
             await loop.revoked()
 

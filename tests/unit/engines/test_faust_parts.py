@@ -20,7 +20,8 @@ from newsmill.engines.broker.marks import Marks
 from newsmill.engines.broker.partitions import Partition, cut
 from newsmill.engines.faust_engine import apps
 from newsmill.engines.faust_engine.app import credentials, make_app
-from newsmill.engines.faust_engine.batches import BatchLoop, StuckError, to_record
+from newsmill.engines.faust_engine.batches import BatchLoop, to_record
+from newsmill.engines.faust_engine.errors import StuckError
 from newsmill.engines.faust_engine.inbox import OVERHEAD_BYTES, Inbox, size
 from newsmill.engines.runner import Runner
 from newsmill.health import Health

@@ -1,4 +1,4 @@
-"""The producer of a feed: closed when it is told to, whatever has become of the broker."""
+"""A producer that waits for its confirmations, and is closed when it is told to, whatever has become of the broker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 
-class FeedProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships no types
+class ConfirmingProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python ships no types
     """A KafkaProducer whose `close` ends it, even when its last records can't be sent.
 
     kafka-python (3.0, `KafkaProducer.close`) waits for them, raises when they do not arrive, and stays open: its thread

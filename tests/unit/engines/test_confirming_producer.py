@@ -1,4 +1,4 @@
-"""Closing the producer of a feed. With a broker that goes away: tests/broker/test_feed_kafka.py."""
+"""Closing a producer that waits for confirmations. With a broker that goes away: tests/broker/test_feed_kafka.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
-from newsmill.feed.producer import FeedProducer
+from newsmill.confirming import ConfirmingProducer
 
 
 class Thread:
@@ -26,7 +26,7 @@ class Thread:
 
 @pytest.fixture
 def producer() -> Any:
-    made = FeedProducer.__new__(FeedProducer)
+    made = ConfirmingProducer.__new__(ConfirmingProducer)
     made.config = {"client_id": "feed", "transactional_id": None}
     made._closed = True
     return made
